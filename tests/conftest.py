@@ -1,0 +1,23 @@
+"""Settings of the whole suite: CPU, strict promotion, strict ranks, cheap compilation; float64 on request."""
+
+import os
+
+# Set before JAX starts. Compilation dominates the suite: without XLA's optimizations a small network compiles several
+# times faster, and values stay within the tolerances. Tests marked `optimized` run in a process with XLA_FLAGS given.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Float64 for closed forms, for one test."""
+    with jax.enable_x64(True):
+        yield
