@@ -4,9 +4,9 @@ import os
 
 import jax
 import jax.numpy as jnp
-import jaxplain_kernels
 
 import jaxplain
+import jaxplain_kernels
 
 for package in (jaxplain, jaxplain_kernels):
     if package.__file__.startswith(os.environ["CHECKOUT"] + os.sep):
