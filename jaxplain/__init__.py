@@ -1,0 +1,1 @@
+"""jaxplain: batched attribution for JAX models, from one array to hundreds of thousands of images."""

@@ -1,0 +1,45 @@
+"""Gradients at noisy copies of an example: what SmoothGrad and its relatives reduce."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxplain._typing import Array, ScoreFn
+from jaxplain.core.gradient import input_gradient
+from jaxplain.core.sampling import Moments, sample_key
+
+
+def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
+    """Return the function ``i -> df/dx(x + noise_i)``.
+
+    The noise is Gaussian with standard deviation ``sigma * (x.max() - x.min())`` and depends on the key and the sample's
+    number alone.
+
+    Args:
+        f: Score of one example.
+        x: The example.
+        key: Key of the image.
+        sigma: Fraction of the example's range.
+    """
+    pull = input_gradient(f)
+    spread = jnp.asarray(sigma, x.dtype) * (jnp.max(x) - jnp.min(x))
+    return lambda sample: pull(x + spread * jax.random.normal(sample_key(key, sample), x.shape, x.dtype))
+
+
+def relative_standard_error(moments: Moments, map_axes: int) -> Array:
+    """Return, per score, the norm of the mean map's standard error over the norm of the mean map.
+
+    ``sqrt(sum_p s_p^2 / n) / sqrt(sum_p mean_p^2)`` with the unbiased sample variance s^2; NaN for fewer than two samples,
+    infinity for a mean of zero that has an error.
+
+    Args:
+        moments: Moments of the maps ``(*t, *in)``.
+        map_axes: Number of axes of one map.
+    """
+    over = tuple(range(-map_axes, 0))
+    count = moments.count.astype(moments.mean.dtype)
+    variance_of_mean = jnp.sum(moments.m2, axis=over) / ((count - 1) * count)
+    size = jnp.sqrt(jnp.sum(jnp.square(moments.mean), axis=over))
+    error = jnp.sqrt(variance_of_mean)
+    return jnp.where((error == 0) & (count > 1), 0.0, error / size)

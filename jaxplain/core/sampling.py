@@ -1,0 +1,213 @@
+"""The one loop over samples, steps and masks.
+
+``reduce_over`` evaluates ``fn(0) ... fn(n - 1)`` in chunks, ``vmap`` inside a chunk and ``scan`` over chunks, and keeps a
+running result only, in float32 or wider: memory grows with the chunk, not with n. Sample i depends on i alone, so
+chunking changes a result by rounding at most.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxplain._errors import InputError, InputTypeError
+from jaxplain._typing import Array, PyTree
+
+DEFAULT_CHUNK = 8
+
+
+class Moments(NamedTuple):
+    """Number of samples, their mean and the sum of squared deviations from it."""
+
+    count: Array
+    mean: PyTree
+    m2: PyTree
+
+
+class Reducer(Protocol):
+    """A streaming reduction of a pytree of sample values."""
+
+    def init(self, like: PyTree) -> PyTree:
+        """Return the state before the first sample; ``like`` has the shape of one sample, in the accumulator's dtype."""
+        ...
+
+    def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
+        """Take in a chunk of values, of which those that are not valid are padding."""
+        ...
+
+    def result(self, state: PyTree, n: int) -> PyTree:
+        """Return the reduction of n samples."""
+        ...
+
+
+class _Total:
+    def init(self, like: PyTree) -> PyTree:
+        return like
+
+    def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
+        return jax.tree.map(lambda total, value: total + jnp.sum(_keep(value, valid), axis=0), state, values)
+
+    def result(self, state: PyTree, n: int) -> PyTree:
+        return state
+
+
+class _Mean(_Total):
+    def result(self, state: PyTree, n: int) -> PyTree:
+        return jax.tree.map(lambda total: total / n, state)
+
+
+class _Moments:
+    def init(self, like: PyTree) -> PyTree:
+        return jnp.zeros((), jnp.float32), like, like
+
+    def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
+        count, mean, m2 = state
+        size = jnp.sum(valid).astype(jnp.float32)
+        merged = count + size
+
+        def merge(own_mean: Array, own_m2: Array, value: Array) -> tuple[Array, Array]:
+            weight = jnp.asarray(size / merged, own_mean.dtype)
+            chunk_mean = jnp.sum(_keep(value, valid), axis=0) / size.astype(own_mean.dtype)
+            chunk_m2 = jnp.sum(_keep(jnp.square(value - chunk_mean[None]), valid), axis=0)
+            delta = chunk_mean - own_mean
+            between = jnp.square(delta) * (count.astype(own_mean.dtype) * weight)
+            return own_mean + delta * weight, own_m2 + chunk_m2 + between
+
+        merged_leaves = jax.tree.map(merge, mean, m2, values)
+        outer, inner = jax.tree.structure(mean), jax.tree.structure((0, 0))
+        mean, m2 = jax.tree.transpose(outer, inner, merged_leaves)
+        return merged, mean, m2
+
+    def result(self, state: PyTree, n: int) -> Moments:
+        return Moments(*state)
+
+
+class _Largest:
+    def init(self, like: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: jnp.full_like(leaf, -jnp.inf), like)
+
+    def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
+        def larger(best: Array, value: Array) -> Array:
+            hidden = jnp.where(_like(valid, value), value, -jnp.inf)
+            return jnp.maximum(best, jnp.max(hidden, axis=0))
+
+        return jax.tree.map(larger, state, values)
+
+    def result(self, state: PyTree, n: int) -> PyTree:
+        return state
+
+
+class _Weighted:
+    def init(self, like: PyTree) -> PyTree:
+        return like
+
+    def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
+        sums, weight_sum = state
+        tree, weights = values
+        weights = jnp.where(valid, weights, 0.0)
+        sums = jax.tree.map(
+            lambda total, value: total + jnp.tensordot(weights.astype(total.dtype), _keep(value, valid), axes=1),
+            sums,
+            tree,
+        )
+        return sums, weight_sum + jnp.sum(weights)
+
+    def result(self, state: PyTree, n: int) -> PyTree:
+        sums, weight_sum = state
+        return jax.tree.map(lambda total: total / weight_sum.astype(total.dtype), sums)
+
+
+total: Reducer = _Total()
+"""Sum of the samples."""
+mean: Reducer = _Mean()
+"""Mean of the samples."""
+moments: Reducer = _Moments()
+"""Count, mean and sum of squared deviations, merged chunk by chunk (Chan, Golub and LeVeque 1983, doi:10.2307/2683386)."""
+largest: Reducer = _Largest()
+"""Largest value of every entry."""
+weighted: Reducer = _Weighted()
+"""Weighted mean; ``fn`` returns ``(values, weight)``."""
+
+
+def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: int | None = None) -> PyTree:
+    """Reduce ``fn(0), ..., fn(n - 1)`` without holding them all.
+
+    Args:
+        fn: Function of the sample number, an int32 scalar; returns a pytree of arrays.
+        n: Number of samples, at least 1.
+        how: ``total``, ``mean``, ``moments``, ``largest`` or ``weighted``.
+        chunk: Samples evaluated together; none means at most 8. Chunks are evened out, so that little is padded.
+
+    Returns:
+        What the reducer gives, in float32 or wider.
+
+    Raises:
+        InputError: n or chunk is below 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(reduce_over(lambda i: i.astype(jnp.float32), 5, total, chunk=2))
+        10.0
+    """
+    if n < 1 or (chunk is not None and chunk < 1):
+        raise InputError(f"reduce_over: n = {n} and chunk = {chunk} must be at least 1.")
+    n_chunks = math.ceil(n / min(n, chunk or DEFAULT_CHUNK))
+    size = math.ceil(n / n_chunks)
+
+    def evaluate(first: Array) -> tuple[PyTree, Array]:
+        numbers = first + jnp.arange(size, dtype=jnp.int32)
+        values = jax.vmap(fn)(jnp.minimum(numbers, n - 1))
+        return jax.tree.map(_wide, values), numbers < n
+
+    like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, _accumulator(leaf.dtype)), jax.eval_shape(fn, jnp.int32(0)))
+
+    def step(state: PyTree, first: Array) -> tuple[PyTree, None]:
+        return how.update(state, *evaluate(first)), None
+
+    if n_chunks == 1:
+        return how.result(how.update(how.init(like), *evaluate(jnp.int32(0))), n)
+    state, _ = lax.scan(step, how.init(like), jnp.arange(n_chunks, dtype=jnp.int32) * size)
+    return how.result(state, n)
+
+
+def image_key(key: Array, image_id: Array) -> Array:
+    """Fold an image's 64-bit id, given as two 32-bit words, into a key."""
+    return jax.random.fold_in(jax.random.fold_in(key, image_id[0]), image_id[1])
+
+
+def sample_key(key: Array, sample: Array) -> Array:
+    """Fold a sample's number into an image's key."""
+    return jax.random.fold_in(key, sample)
+
+
+def check_key(where: str, key: object) -> None:
+    """Refuse anything but a single typed key.
+
+    Raises:
+        InputTypeError: The key is missing, raw or a batch of keys.
+    """
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        raise InputTypeError(f"{where}: key must be a typed key, got {type(key).__name__}; pass jax.random.key(0).")
+    if key.ndim:
+        raise InputTypeError(
+            f"{where}: key must be one key, got the shape {key.shape}; keys of images and samples are folded in for you."
+        )
+
+
+def _accumulator(dtype: jnp.dtype) -> jnp.dtype:
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def _wide(value: Array) -> Array:
+    return value.astype(_accumulator(value.dtype))
+
+
+def _like(valid: Array, value: Array) -> Array:
+    return valid.reshape(valid.shape + (1,) * (value.ndim - 1))
+
+
+def _keep(value: Array, valid: Array) -> Array:
+    return jnp.where(_like(valid, value), value, 0)

@@ -1,0 +1,21 @@
+"""Attribution methods: pure functions of one example, one file each.
+
+``f`` is a score, a function of one example to a scalar or a vector of K scores, and the map has the shape ``(*t, *in)``. Raw maps are
+signed, unscaled and keep their channel axis.
+"""
+
+from jaxplain.methods.gradient import gradient as gradient
+from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
+from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients
+from jaxplain.methods.integrated_gradients import (
+    integrated_gradients_with_diagnostics as integrated_gradients_with_diagnostics,
+)
+from jaxplain.methods.occlusion import occlusion as occlusion
+from jaxplain.methods.smoothgrad import smoothgrad as smoothgrad
+from jaxplain.methods.smoothgrad import smoothgrad_with_diagnostics as smoothgrad_with_diagnostics
+from jaxplain.methods.smoothgrad_squared import smoothgrad_squared as smoothgrad_squared
+from jaxplain.methods.smoothgrad_squared import (
+    smoothgrad_squared_with_diagnostics as smoothgrad_squared_with_diagnostics,
+)
+from jaxplain.methods.vargrad import vargrad as vargrad
+from jaxplain.methods.vargrad import vargrad_with_diagnostics as vargrad_with_diagnostics

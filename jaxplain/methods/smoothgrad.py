@@ -1,0 +1,78 @@
+"""SmoothGrad: the mean gradient over noisy copies."""
+
+from jaxtyping import Array, Float, Key
+
+from jaxplain._registry import method, with_diagnostics
+from jaxplain._typing import Count, NonNegative, ScoreFn
+from jaxplain.core.noise import noisy_gradient, relative_standard_error
+from jaxplain.core.sampling import mean, moments, reduce_over
+
+
+@method(axioms=("linearity", "implementation_invariance"), stochastic=True)
+def smoothgrad(
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Key[Array, ""],
+    n_samples: Count = 50,
+    sigma: NonNegative = 0.15,
+    chunk: int | None = None,
+) -> Float[Array, "*out"]:
+    """Average the gradient over noisy copies of the input.
+
+    ``map = 1/n sum_i df/dx(x + e_i)`` with ``e_i ~ N(0, (sigma (max x - min x))^2)``; every sample is noisy, none is the clean
+    input.
+
+    Args:
+        f: Score of one example.
+        x: The example.
+        key: Typed key of this image; sample i uses ``fold_in(key, i)``.
+        n_samples: Number of noisy copies, at least 1.
+        sigma: Standard deviation of the noise as a fraction of x.max() - x.min(); 0 gives the plain gradient.
+        chunk: Samples evaluated together; changes memory and speed only.
+
+    Returns:
+        Signed and unscaled, shape ``(*t, *in)``, in units of the score per unit of the input.
+
+    References:
+        Smilkov, Thorat, Kim, Viégas and Wattenberg 2017, SmoothGrad, arXiv:1706.03825.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> smoothgrad(lambda x: 3 * x.sum(), jnp.arange(2.0), key=jax.random.key(0), n_samples=4)
+        Array([3., 3.], dtype=float32)
+    """
+    return reduce_over(noisy_gradient(f, x, key, sigma), n_samples, mean, chunk=chunk).astype(x.dtype)
+
+
+@with_diagnostics(smoothgrad)
+def smoothgrad_with_diagnostics(
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Key[Array, ""],
+    n_samples: Count = 50,
+    sigma: NonNegative = 0.15,
+    chunk: int | None = None,
+) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
+    """Return the map and the relative standard error of its estimate.
+
+    Args:
+        f: As in ``smoothgrad``, like all that follows.
+        x: The example.
+        key: Typed key of this image.
+        n_samples: Number of noisy copies.
+        sigma: Standard deviation of the noise as a fraction of x.max() - x.min().
+        chunk: Samples evaluated together.
+
+    Returns:
+        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; NaN for one sample.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> _, figures = smoothgrad_with_diagnostics(lambda x: x.sum(), jnp.arange(2.0), key=jax.random.key(0))
+        >>> float(figures["stderr"])
+        0.0
+    """
+    maps = reduce_over(noisy_gradient(f, x, key, sigma), n_samples, moments, chunk=chunk)
+    return maps.mean.astype(x.dtype), {"stderr": relative_standard_error(maps, x.ndim)}

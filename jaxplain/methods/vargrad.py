@@ -1,0 +1,95 @@
+"""VarGrad: the variance of the gradient over noisy copies."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from jaxplain._registry import method, with_diagnostics
+from jaxplain._typing import Count, NonNegative, ScoreFn
+from jaxplain.core.gradient import input_gradient
+from jaxplain.core.noise import noisy_gradient
+from jaxplain.core.sampling import mean, moments, reduce_over
+
+
+@method(axioms=("implementation_invariance",), stochastic=True)
+def vargrad(
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Key[Array, ""],
+    n_samples: Count = 50,
+    sigma: NonNegative = 0.15,
+    chunk: int | None = None,
+) -> Float[Array, "*out"]:
+    """Take the variance of the gradient over noisy copies of the input.
+
+    ``map = 1/n sum_i (g_i - mean g)^2``, the population form (divided by n), with ``g_i = df/dx(x + e_i)`` and noise as in SmoothGrad.
+
+    Args:
+        f: Score of one example.
+        x: The example.
+        key: Typed key of this image; sample i uses ``fold_in(key, i)``.
+        n_samples: Number of noisy copies, at least 1; one gives zero.
+        sigma: Standard deviation of the noise as a fraction of x.max() - x.min().
+        chunk: Samples evaluated together; changes memory and speed only.
+
+    Returns:
+        Non-negative and unscaled, shape ``(*t, *in)``, in squared units of the gradient.
+
+    References:
+        Adebayo, Gilmer, Goodfellow and Kim 2018, Local explanation methods for deep neural networks lack sensitivity to
+        parameter values, arXiv:1810.03307.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> vargrad(lambda x: 3 * x.sum(), jnp.arange(2.0), key=jax.random.key(0), n_samples=4)
+        Array([0., 0.], dtype=float32)
+    """
+    maps = reduce_over(noisy_gradient(f, x, key, sigma), n_samples, moments, chunk=chunk)
+    return (maps.m2 / maps.count.astype(maps.m2.dtype)).astype(x.dtype)
+
+
+@with_diagnostics(vargrad)
+def vargrad_with_diagnostics(
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Key[Array, ""],
+    n_samples: Count = 50,
+    sigma: NonNegative = 0.15,
+    chunk: int | None = None,
+) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
+    """Return the map and the relative standard error of its estimate.
+
+    The variance's standard error is ``sqrt((m4 - m2^2) / n)`` with the central moments m2 and m4, summed as squares over the map. The
+    powers are taken around the clean gradient, so that rounding does not swamp them.
+
+    Args:
+        f: As in ``vargrad``, like all that follows.
+        x: The example.
+        key: Typed key of this image.
+        n_samples: Number of noisy copies.
+        sigma: Standard deviation of the noise as a fraction of x.max() - x.min().
+        chunk: Samples evaluated together.
+
+    Returns:
+        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; 0 for a map without variance.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> _, figures = vargrad_with_diagnostics(lambda x: x.sum(), jnp.arange(2.0), key=jax.random.key(0))
+        >>> float(figures["stderr"])
+        0.0
+    """
+    sample, center = noisy_gradient(f, x, key, sigma), input_gradient(f)(x)
+
+    def powers(i: Array) -> tuple[Array, ...]:
+        deviation = sample(i) - center
+        return deviation, deviation**2, deviation**3, deviation**4
+
+    r1, r2, r3, r4 = reduce_over(powers, n_samples, mean, chunk=chunk)
+    m2 = jnp.maximum(r2 - r1**2, 0.0)
+    m4 = r4 - 4 * r1 * r3 + 6 * r1**2 * r2 - 3 * r1**4
+    over = tuple(range(-x.ndim, 0))
+    error = jnp.sqrt(jnp.sum(jnp.maximum(m4 - m2**2, 0.0), axis=over) / n_samples)
+    size = jnp.sqrt(jnp.sum(m2**2, axis=over))
+    return m2.astype(x.dtype), {"stderr": jnp.where(error == 0, 0.0, error / size)}
