@@ -1,0 +1,1 @@
+"""Fashion-MNIST from data to report: fetch, train, explain, aggregate, test, show."""
