@@ -21,3 +21,10 @@ def x64() -> Iterator[None]:
     """Float64 for closed forms, for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def standard_promotion() -> Iterator[None]:
+    """For tests that train: optax's moment corrections raise a Python float to an int32 count."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
