@@ -11,6 +11,9 @@ import numpy as np
 
 from jaxplain._errors import InputError
 
+BLOCK = 1 << 19
+"""Weights taken at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Presorted:
@@ -59,6 +62,17 @@ def weighted(ranked: Presorted | None, weights: np.ndarray) -> np.ndarray:
     """
     if ranked is None:
         return np.full(weights.shape[1], np.nan)
+    found = [_weighted(ranked, weights[:, columns]) for columns in column_blocks(weights)]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def column_blocks(weights: np.ndarray) -> list[slice]:
+    """Cut the columns so that a block of whole columns stays small beside the machine's memory and caches."""
+    width = max(1, BLOCK // max(1, len(weights)))
+    return [slice(start, start + width) for start in range(0, weights.shape[1], width)]
+
+
+def _weighted(ranked: Presorted, weights: np.ndarray) -> np.ndarray:
     exact = np.issubdtype(weights.dtype, np.integer)
     total = np.int64 if exact else np.float64
     # Sums of bootstrap counts fit in 32 bits, at half the memory traffic of 64; only the sum over positives does not.

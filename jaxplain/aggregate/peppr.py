@@ -21,10 +21,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxplain._errors import InputError
 from jaxplain.core.ranking import rank
 
-FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
 N_RANDOM = 10
 
 
@@ -45,18 +43,6 @@ class Order:
     kind: Literal["method", "control"] = "method"
     group: str = ""
     reason: str = ""
-
-
-def step_counts(fractions: Sequence[float], n: int) -> np.ndarray:
-    """Return how many of n pixels each fraction takes, round(f n).
-
-    Raises:
-        InputError: If fractions do not rise from 0 to 1.
-    """
-    f = np.asarray(fractions, np.float64)
-    if f.ndim != 1 or len(f) < 2 or f[0] != 0 or f[-1] != 1 or (np.diff(f) <= 0).any():
-        raise InputError(f"step_counts: fractions {tuple(fractions)} must rise from 0 to 1, both included.")
-    return np.round(f * n).astype(np.int64)
 
 
 def order_of(name: str, scores: np.ndarray, *, group: str = "", kind: Literal["method", "control"] = "method") -> Order:

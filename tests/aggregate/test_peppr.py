@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxplain._errors import InputError
-from jaxplain.aggregate.peppr import FRACTIONS, area, controls, fraction_for, order_of, random_ranks, step_counts
+from jaxplain.aggregate.peppr import area, controls, fraction_for, order_of, random_ranks
+from jaxplain.aggregate.steps import FRACTIONS, Steps, step_counts
 
 
 def test_steps_round_and_must_rise_from_zero_to_one():
@@ -12,6 +13,14 @@ def test_steps_round_and_must_rise_from_zero_to_one():
     for bad in [(0.0, 0.5), (0.1, 1.0), (0.0, 0.5, 0.5, 1.0), (0.0,)]:
         with pytest.raises(InputError, match="rise from 0 to 1"):
             step_counts(bad, 10)
+
+
+def test_ends_are_not_swept_and_equal_counts_share_a_mask():
+    steps = Steps((0.0, 0.01, 0.1, 0.12, 0.5, 0.99, 1.0), 25)
+    assert steps.counts.tolist() == [0, 0, 2, 3, 12, 25, 25] and steps.inner.tolist() == [2, 3, 12]
+    curve = steps.expand(np.array(9.0), np.array([1.0, 2.0, 3.0]), np.array(7.0))
+    assert curve.tolist() == [9.0, 9.0, 1.0, 2.0, 3.0, 7.0, 7.0]
+    assert Steps((0.0, 1.0), 4).expand(np.zeros(2), np.zeros((0, 2)), np.ones(2)).tolist() == [[0, 0], [1, 1]]
 
 
 def test_controls_are_permutations_each_with_a_seed_of_its_own():
