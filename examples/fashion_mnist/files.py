@@ -9,8 +9,6 @@ import os
 import zlib
 from pathlib import Path
 
-import numpy as np
-
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
 TEST_IMAGES = "t10k-images-idx3-ubyte"
@@ -48,6 +46,14 @@ def locate(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
 
 
+def present(folder: Path, name: str) -> Path:
+    """The file in ``folder``, which must be there."""
+    path = locate(folder, name)
+    if path is None:
+        raise FileNotFoundError(f"{folder / name}[.gz] is missing; fetch the data again.")
+    return path
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of the uncompressed bytes; of nothing at all where the compression is damaged."""
     digest = hashlib.sha256()
@@ -70,11 +76,3 @@ def faults(folder: Path, sums: dict[str, str] | None = None) -> list[str]:
         elif sha256(path) != want:
             wrong.append(f"{path} does not have the SHA-256 sum of the published file")
     return wrong
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """Read a file of unsigned bytes in the IDX format: the number of axes in the fourth byte, then their sizes."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        axes = file.read(4)[3]
-        shape = np.frombuffer(file.read(4 * axes), ">u4")
-        return np.frombuffer(file.read(), np.uint8).reshape(shape)

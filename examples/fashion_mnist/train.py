@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from jaxtyping import Array, Float
 
-from examples.fashion_mnist.files import locate, read_idx
+from examples.fashion_mnist.files import present
+from jaxplain.io.sources.idx import open_idx
 from jaxplain.models.small import SmallCNN, small_cnn_variables
 
 BATCH = 128
@@ -26,31 +26,19 @@ EVALUATION_BATCH = 1000
 
 @dataclass(frozen=True)
 class Split:
-    """Images ``(n, h, w, c)``, standardized or bytes, with their labels ``(n,)`` or ``(n, classes)``."""
+    """Images ``(n, h, w, c)`` as they are stored, with their labels ``(n,)`` or ``(n, classes)``."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
-@dataclass(frozen=True)
-class Standardize:
-    """What the job's [input] does to the pixels: divide, subtract the mean, divide by the standard deviation."""
-
-    divisor: float
-    mean: float
-    std: float
-
-    def __call__(self, images: Array) -> Array:
-        return (images.astype(jnp.float32) / self.divisor - self.mean) / self.std
-
-
-FASHION_MNIST = Standardize(divisor=255.0, mean=0.2860, std=0.3530)  # over the training pixels
+Prepare = Callable[[np.ndarray], np.ndarray]
+"""What the job's [input] does to a batch of stored pixels: `jaxplain.io.input.Input.from_arrays`."""
 
 
 def load(folder: Path, images: str, labels: str) -> Split:
     """Read one half of Fashion-MNIST."""
-    paths = [locate(folder, name) for name in (images, labels)]
-    pixels, numbers = (read_idx(path) for path in paths if path is not None)
+    pixels, numbers = (np.asarray(open_idx(present(folder, name))[:]) for name in (images, labels))
     return Split(pixels[..., None], numbers.astype(np.int32))
 
 
@@ -63,7 +51,7 @@ def loss(network: SmallCNN, variables: Any, images: Array, labels: Array) -> Flo
 
 
 def train(
-    split: Split, classes: int, prepare: Callable[[Array], Array], *, epochs: int, seed: int = 0,
+    split: Split, classes: int, prepare: Prepare, *, epochs: int, seed: int = 0,
     advance: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Any:  # fmt: skip
     """Train a `SmallCNN` from a fixed seed.
@@ -71,7 +59,7 @@ def train(
     Args:
         split: The training images and labels.
         classes: Number of outputs.
-        prepare: Applied to a batch of images inside the compiled step.
+        prepare: Applied to each batch of images.
         epochs: Passes over the images.
         seed: Of the initial weights and of the order of the images.
         advance: Told the step, the steps in all and the running loss, about a hundred times.
@@ -88,7 +76,7 @@ def train(
 
     @partial(jax.jit, donate_argnums=(0, 1))
     def update(variables: Any, state: Any, images: Array, labels: Array) -> tuple[Any, Any, Array]:
-        value, gradient = jax.value_and_grad(partial(loss, network))(variables, prepare(images), labels)
+        value, gradient = jax.value_and_grad(partial(loss, network))(variables, images, labels)
         change, state = optimizer.update(gradient, state, variables)
         return optax.apply_updates(variables, change), state, value
 
@@ -97,26 +85,26 @@ def train(
         order = shuffle.permutation(len(split.images))
         for number in range(per_epoch):
             rows = order[number * BATCH : (number + 1) * BATCH]
-            variables, state, value = update(variables, state, split.images[rows], split.labels[rows])
+            variables, state, value = update(variables, state, prepare(split.images[rows]), split.labels[rows])
             step = epoch * per_epoch + number + 1
             if step % max(1, steps // 100) == 0 or step == steps:
                 advance(step, steps, float(value))
     return variables
 
 
-def predict(variables: Any, images: np.ndarray, prepare: Callable[[Array], Array]) -> np.ndarray:
+def predict(variables: Any, images: np.ndarray, prepare: Prepare) -> np.ndarray:
     """Logits of all images, in batches; the last one is padded so that one program serves."""
     network = SmallCNN(variables["params"]["head"]["bias"].shape[0])
-    forward = jax.jit(lambda variables, images: network.apply(variables, prepare(images)))
+    forward = jax.jit(network.apply)
     logits = []
     for start in range(0, len(images), EVALUATION_BATCH):
         rows = images[start : start + EVALUATION_BATCH]
         padding = [(0, EVALUATION_BATCH - len(rows))] + [(0, 0)] * (images.ndim - 1)
-        logits.append(np.asarray(forward(variables, np.pad(rows, padding)))[: len(rows)])
+        logits.append(np.asarray(forward(variables, prepare(np.pad(rows, padding))))[: len(rows)])
     return np.concatenate(logits)
 
 
-def accuracy(variables: Any, split: Split, prepare: Callable[[Array], Array]) -> float:
+def accuracy(variables: Any, split: Split, prepare: Prepare) -> float:
     """Share of images whose predicted class is right; over all labels of all images where there are several."""
     logits = predict(variables, split.images, prepare)
     said = logits.argmax(axis=-1) if split.labels.ndim == 1 else logits > 0
