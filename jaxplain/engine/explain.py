@@ -1,0 +1,136 @@
+"""Explain arrays in memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain._errors import InputError, InputTypeError
+from jaxplain._registry import METHODS, find_method
+from jaxplain._typing import Array, PyTree
+from jaxplain.core.model import Model
+from jaxplain.core.sampling import check_key
+from jaxplain.core.score import Score
+from jaxplain.core.targets import Predicted, Target
+from jaxplain.engine.lift import clean_pass, explain_batch, id_words, image_axes, prepare, select_images
+from jaxplain.engine.plan import choose_tile
+from jaxplain.engine.precision import Precision, at_precision
+
+
+def explain(
+    model: Model,
+    images: np.ndarray | Array,
+    target: Target,
+    *,
+    method: str | Callable[..., Any],
+    key: Array | None = None,
+    ids: np.ndarray | None = None,
+    extras: tuple[PyTree, ...] = (),
+    batch: int | None = None,
+    memory: str | int = "2GiB",
+    precision: Precision = "fast",
+    **keywords: Any,
+) -> np.ndarray:
+    """Explain a model at every image of an array.
+
+    Args:
+        model: What ``from_linen``, ``from_nnx`` or ``from_function`` returned.
+        images: ``(N, *in)``, floating point, channels last, as the network expects them.
+        target: What to explain of the output; its leaves may carry one entry per image.
+        method: Name of a registered method, or the function itself.
+        key: Typed key, for methods that sample; each image folds in its id.
+        ids: Stable numbers of the images ``(N,)``; their positions by default. The noise depends on them alone.
+        extras: Further inputs of the network, each ``(N, ...)``.
+        batch: Images per compiled step; chosen from ``memory`` by default.
+        memory: Budget for one step, such as "2GiB".
+        precision: "exact", "fast" (the device's default) or "bf16".
+        keywords: The method's context and knobs.
+
+    Returns:
+        Raw maps ``(N, *t, *in)``: signed, unscaled, channels kept.
+
+    Raises:
+        InputError: Unknown method or keyword, a value out of range, arrays that do not fit.
+        InputTypeError: A missing key, a raw network instead of a model, integer images.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxplain
+        >>> model = jaxplain.from_function(lambda w, x: x @ w, jnp.eye(3))
+        >>> jaxplain.explain(model, jnp.ones((2, 3)), jaxplain.Logit(jnp.array([0, 2])), method="gradient")
+        array([[1., 0., 0.],
+               [0., 0., 1.]], dtype=float32)
+    """
+    entry = find_method(method if isinstance(method, str) else getattr(method, "__name__", str(method)))
+    if callable(method) and METHODS[entry.name].function is not method:
+        raise InputError(
+            f"explain: {method!r} is not the registered method {entry.name!r}; register it under its own name."
+        )
+    check_arrays(model, images, ids, extras)
+    if "key" in entry.context:
+        check_key(f"explain({entry.name!r})", key)
+    images = images if isinstance(images, jax.Array) else np.asarray(images)
+    shape = images.shape[1:]
+    program, arguments = prepare(entry.name, keywords, x_shape=shape, diagnosed=False)
+    model, context = at_precision(model, precision)
+    score = Score(model, target, extras)
+    words = id_words(np.arange(len(images)) if ids is None else np.asarray(ids))
+    with context:
+        axes = image_axes(score, shape)
+        tile = choose_tile(
+            select_images(score, axes, np.zeros(1, int)),
+            jax.ShapeDtypeStruct(shape, images.dtype),
+            len(images),
+            memory,
+            batch,
+        )
+        if "chunk" not in keywords:
+            program = program.with_chunk(tile.chunk)
+        pieces = []
+        for start in range(0, len(images), tile.batch):
+            rows = np.minimum(np.arange(start, start + tile.batch), len(images) - 1)
+            own = arguments._replace(
+                context={name: _take(value, rows, len(shape)) for name, value in arguments.context.items()}
+            )
+            chosen = select_images(score, axes, rows)
+            if isinstance(target, Predicted):
+                chosen = Score(model, clean_pass(chosen, images[rows]).target, chosen.extras)
+            maps, _ = explain_batch(chosen, images[rows], words[rows], key, own, program=program)
+            pieces.append(np.asarray(maps)[: len(images) - start])
+    return np.concatenate(pieces)
+
+
+def check_arrays(model: Any, images: Any, ids: Any, extras: tuple[PyTree, ...]) -> None:
+    """Refuse what is no model, and arrays that do not belong together.
+
+    Raises:
+        InputError: Empty arrays or lengths that differ.
+        InputTypeError: A network that was not wrapped, traced or integer images.
+    """
+    if not isinstance(model, Model):
+        raise InputTypeError(
+            f"explain: model is a {type(model).__name__}; wrap it first: jaxplain.from_linen(module, variables), "
+            "jaxplain.from_nnx(module) or jaxplain.from_function(f, params)."
+        )
+    if isinstance(images, jax.core.Tracer):
+        raise InputTypeError(
+            "explain: images are traced; inside jit, vmap or grad call the method itself, for example "
+            "jax.vmap(lambda x: jaxplain.methods.gradient(score, x))(images)."
+        )
+    if not hasattr(images, "shape") or len(images.shape) < 2 or len(images) == 0:
+        raise InputError(
+            f"explain: images of shape {getattr(images, 'shape', None)} must be (N, ...) with at least one image; "
+            "add a leading axis with x[None]."
+        )
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputTypeError(
+            f"explain: images are {images.dtype}; convert them to float, scaled as the network expects."
+        )
+    for name, other in [("ids", ids), *(("extras", leaf) for leaf in jax.tree.leaves(extras))]:
+        if other is not None and len(other) != len(images):
+            raise InputError(f"explain: {name} has {len(other)} entries for {len(images)} images; pass one per image.")
+
+
+def _take(value: Any, rows: np.ndarray, x_ndim: int) -> Any:
+    return value[rows] if not callable(value) and value.ndim == x_ndim + 1 else value

@@ -1,0 +1,248 @@
+"""From one example to a batch: the compiled programs of the engine.
+
+There are two: the clean pass, which checks a batch and resolves ``Predicted``, and the explaining program, one per
+method, shape and set of static knobs. Labels, weights, float knobs and baselines are arguments, so changing them
+compiles nothing.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain._registry import Entry, find_method
+from jaxplain._typing import Array, PyTree
+from jaxplain.core.baselines import Constant
+from jaxplain.core.sampling import check_key, image_key
+from jaxplain.core.score import Score, output_of
+from jaxplain.core.targets import Predicted, Target, batch_axes
+
+BASELINE_STREAM = np.uint32(0x6A78)
+"""Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What decides the explaining program besides shapes: hashable, compared by value.
+
+    Args:
+        method: Name in the registry.
+        statics: Static context and knobs as sorted pairs.
+        diagnosed: Whether figures of the error are returned as well.
+    """
+
+    method: str
+    statics: tuple[tuple[str, Any], ...] = ()
+    diagnosed: bool = False
+
+    @property
+    def entry(self) -> Entry:
+        """The method's entry."""
+        return find_method(self.method)
+
+    def with_chunk(self, chunk: int) -> "Program":
+        """Return the program that evaluates ``chunk`` samples together, where the method has samples."""
+        if "chunk" not in self.entry.knobs:
+            return self
+        return Program(self.method, _pairs({**dict(self.statics), "chunk": chunk}), self.diagnosed)
+
+
+class Arguments(NamedTuple):
+    """Traced arguments of a method: context (baselines, ranges) and float knobs, by name."""
+
+    context: dict[str, Any]
+    knobs: dict[str, np.ndarray]
+
+
+def prepare(
+    method: str, given: dict[str, Any], *, x_shape: tuple[int, ...], diagnosed: bool
+) -> tuple[Program, Arguments]:
+    """Check a method's keywords and part them into the program and its traced arguments.
+
+    Args:
+        method: Name in the registry.
+        given: Context without the key, and knobs.
+        x_shape: Shape of one example.
+        diagnosed: Whether to use the form with diagnostics, where there is one.
+
+    Raises:
+        InputError: Unknown keywords, values out of range, a baseline that does not fit.
+        InputTypeError: Missing context or wrong types.
+    """
+    entry = find_method(method)
+    knobs = entry.check_knobs(given)
+    entry.check_context({"key": True, **given})
+    statics = {name: value for name, value in knobs.items() if entry.knobs[name].kind != "traced"}
+    context: dict[str, Any] = {}
+    for name in entry.context:
+        if name == "layer":
+            layer = given[name]
+            statics[name] = layer if isinstance(layer, str) else tuple(layer)
+        elif name != "key":
+            context[name] = _fitting(entry.name, name, given[name], x_shape)
+    traced = {name: value for name, value in knobs.items() if entry.knobs[name].kind == "traced"}
+    return Program(method, _pairs(statics), diagnosed and entry.with_diagnostics is not None), Arguments(
+        context, traced
+    )
+
+
+@partial(jax.jit, static_argnames="program")
+def explain_batch(
+    score: Score, x: Array, ids: Array, key: Array | None, arguments: Arguments, *, program: Program
+) -> tuple[Array, dict[str, Array]]:
+    """Explain a batch.
+
+    Args:
+        score: Model, target and extra inputs; every leaf of the last two carries the images along its first axis.
+        x: Examples ``(batch, *in)``.
+        ids: Two 32-bit words per image ``(batch, 2)``.
+        key: The run's key, or none where nothing is random.
+        arguments: Traced context and knobs.
+        program: The method and what is static.
+
+    Returns:
+        Maps ``(batch, *t, *in)`` and the figures of their error, an empty dictionary where there are none.
+    """
+    entry = program.entry
+    if "key" in entry.context:
+        check_key(entry.name, key)
+    context_axes = {name: _context_axes(value, x.ndim) for name, value in arguments.context.items()}
+
+    def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
+        f = Score(score.model, target, extras)
+        own = None if key is None else image_key(key, words)
+        keywords = {name: _resolve(value, x, own) for name, value in context.items()}
+        if "key" in entry.context:
+            keywords["key"] = own
+        run = entry.with_diagnostics if program.diagnosed else entry.function
+        result = run(f, x, **keywords, **arguments.knobs, **dict(program.statics))  # type: ignore[misc]
+        return result if program.diagnosed else (result, {})
+
+    return jax.vmap(one, in_axes=(0, 0, 0, 0, context_axes))(score.target, score.extras, x, ids, arguments.context)
+
+
+def image_axes(score: Score, x_shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Return, for every leaf of the target, 0 where it carries the images and None where all images share it.
+
+    Args:
+        score: A score whose extras carry the images.
+        x_shape: Shape of one example.
+    """
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), score.extras)
+    outputs = jax.eval_shape(score.model, jax.ShapeDtypeStruct((1, *x_shape), np.float32), *one)
+    axes = batch_axes(score.target, min(leaf.ndim for leaf in jax.tree.leaves(outputs)) - 1)
+    return tuple(jax.tree.leaves(axes, is_leaf=lambda axis: axis is None))
+
+
+def select_images(score: Score, axes: tuple[int | None, ...], rows: np.ndarray) -> Score:
+    """Return the score of some images: every leaf of its target and extras gets these images as first axis.
+
+    What all images share is repeated, so that one label and a label per image make the same program.
+
+    Args:
+        score: A score whose leaves carry all images, or are shared by them.
+        axes: Which do, from ``image_axes``.
+        rows: Numbers of the images.
+    """
+    leaves, tree = jax.tree.flatten(canonical(score.target))
+    chosen = [
+        leaf[rows] if axis == 0 else np.broadcast_to(leaf, (len(rows), *leaf.shape))
+        for leaf, axis in zip(leaves, axes, strict=True)
+    ]
+    return Score(score.model, tree.unflatten(chosen), jax.tree.map(lambda leaf: leaf[rows], score.extras))
+
+
+class Clean(NamedTuple):
+    """What the clean forward pass tells of a batch."""
+
+    target: Target
+    prediction: Array
+    score: Array
+    good_pixels: Array
+    good_outputs: Array
+
+
+@jax.jit
+def clean_pass(score: Score, x: Array) -> Clean:
+    """Run the network once on a batch, resolve the target and look for NaN and infinities.
+
+    Returns:
+        The resolved target; the predicted class per image, or -1 where the output is no vector; the scores
+        ``(batch, *t)``; and whether all pixels, and all outputs, of each image are finite.
+    """
+    outputs = jax.vmap(lambda one, extras: output_of(score.model, one, *extras))(x, score.extras)
+    target = score.target.resolve(outputs) if isinstance(score.target, Predicted) else score.target
+    values = jax.vmap(lambda target, output: target(output))(target, outputs)
+    leaves = jax.tree.leaves(outputs)
+    if len(leaves) == 1 and leaves[0].ndim == 2:
+        prediction = jnp.argmax(leaves[0], axis=-1).astype(jnp.int32)
+    else:
+        prediction = jnp.full(x.shape[0], -1, jnp.int32)
+    finite = [jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim))) for leaf in leaves]
+    good = jnp.all(jnp.stack(finite), axis=0)
+    return Clean(target, prediction, values, jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim))), good)
+
+
+def id_words(ids: np.ndarray) -> np.ndarray:
+    """Split 64-bit ids into two 32-bit words, high word first.
+
+    Example:
+        >>> id_words(np.array([2**32 + 5], np.uint64)).tolist()
+        [[1, 5]]
+    """
+    ids = np.asarray(ids).astype(np.uint64)
+    return np.stack([ids >> np.uint64(32), ids & np.uint64(0xFFFFFFFF)], axis=-1).astype(np.uint32)
+
+
+def canonical(tree: PyTree) -> PyTree:
+    """Give every leaf one strong dtype, so that labels as Python or NumPy integers make one program."""
+
+    def strong(leaf: Any) -> Any:
+        array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        if jnp.issubdtype(array.dtype, jnp.integer):
+            return array.astype(np.int32)
+        if isinstance(leaf, float):
+            return array.astype(np.float32)
+        return array
+
+    return jax.tree.map(strong, tree)
+
+
+def _pairs(statics: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(statics.items()))
+
+
+def _fitting(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a context value as an array of the example's rank (or with images in front), or as a baseline."""
+    if callable(value):
+        return canonical(value)
+    array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
+    if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
+        return array
+    try:
+        np.broadcast_shapes(array.shape, shape)
+        fits = array.ndim <= len(shape) and np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(
+            f"{where}: {name} of shape {array.shape} does not fit examples of shape {shape}; pass that shape, "
+            "one per image, a number, or one number per channel."
+        )
+    return Constant(array)
+
+
+def _context_axes(value: Any, batch_ndim: int) -> Any:
+    if callable(value):
+        return jax.tree.map(lambda _: None, value)
+    return 0 if value.ndim == batch_ndim else None
+
+
+def _resolve(value: Any, x: Array, key: Array | None) -> Array:
+    if callable(value):
+        return value(x, None if key is None else jax.random.fold_in(key, BASELINE_STREAM))
+    return value.astype(x.dtype)

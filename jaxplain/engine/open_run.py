@@ -1,0 +1,159 @@
+"""The beginning of a run: the plan, the fingerprint of the model, and the manifest that fixes both."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain.core.model import Model
+from jaxplain.core.score import output_of
+from jaxplain.engine.events import Finished, Started, Watcher
+from jaxplain.engine.job import Job, Place
+from jaxplain.engine.layout import CONVENTIONS, row_bytes
+from jaxplain.engine.lift import select_images
+from jaxplain.engine.plan import Plan, choose_tile, rows_per_shard
+from jaxplain.engine.step import Step, padded
+from jaxplain.io.manifest import differences
+from jaxplain.io.sources.base import Source
+
+PROBES = 4
+"""Images whose outputs make the model's fingerprint."""
+FINGERPRINT_TOLERANCE = 1e-3
+BATCH_TOLERANCE = 1e-2
+
+
+def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Watcher) -> Plan:
+    """Return the plan of the store: the one in its manifest, or a new one, which is written there.
+
+    Raises:
+        InputError: The store belongs to another job, another device or another model.
+    """
+    outputs = probe(job.model, source)
+    manifest = place.manifest.read()
+    if manifest is None:
+        plan = make_plan(job, source, watch=watch)
+        if place.manifest.create(_manifest(job, source, plan, outputs)):
+            return plan
+        manifest = place.manifest.read() or {}
+    lines = differences(manifest["job"], dict(job.spec))
+    if lines:
+        raise InputError(
+            "run: the output holds another job; choose another output or restore these keys:\n  " + "\n  ".join(lines)
+        )
+    request = {name: value for name, value in vars(job.request).items() if name in ("precision", "store")}
+    lines = differences({name: manifest["plan"][name] for name in request}, request)
+    if lines:
+        raise InputError("run: the store was planned otherwise; restore these keys:\n  plan." + "\n  plan.".join(lines))
+    kind = jax.devices()[0].device_kind
+    if manifest["device"] != kind and not replan:
+        raise InputError(
+            f"run: the store was begun on {manifest['device']!r} and this is {kind!r}; results would agree to rounding only. "
+            "Go on there, or pass --replan."
+        )
+    known = np.asarray(manifest["fingerprint"]["outputs"], np.float32)
+    if known.shape != outputs.shape or not np.allclose(
+        known, outputs, rtol=0, atol=FINGERPRINT_TOLERANCE * _size(known)
+    ):
+        raise InputError(
+            "run: the model's outputs on the first images differ from those in the manifest; "
+            "the checkpoint or the code has changed. Restore it, or choose another output."
+        )
+    return Plan(**manifest["plan"])
+
+
+def probe(model: Model, source: Source) -> np.ndarray:
+    """Return the network's outputs on the first readable images, flat, and refuse a network that mixes examples.
+
+    Raises:
+        InputError: The outputs of an image depend on the other images of its batch.
+    """
+    rows = source.read(np.arange(min(PROBES, len(source))))
+    images = rows.image[np.isfinite(rows.image).all(axis=tuple(range(1, rows.image.ndim)))]
+    if not len(images):
+        return np.zeros((0,), np.float32)
+    together = _flat(jax.jit(model.__call__)(images))
+    alone = _flat(jax.jit(jax.vmap(lambda x: output_of(model, x)))(images))
+    usable = np.isfinite(together) & np.isfinite(alone)
+    if np.abs(np.where(usable, together - alone, 0)).max(initial=0) > BATCH_TOLERANCE * _size(alone[usable]):
+        raise InputError(
+            "model: the output of an image depends on the other images of its batch; switch the network to inference "
+            "(use_running_average=True, deterministic=True)."
+        )
+    return np.where(np.isfinite(together), together, 0)[:, :64]
+
+
+def make_plan(job: Job, source: Source, *, watch: Watcher) -> Plan:
+    """Choose batch and chunk from the memory budget, confirm them on the device and measure the rows per shard.
+
+    Running out of memory halves the batch.
+
+    Raises:
+        InputError: The budget does not hold one gradient, or one image does not fit on the device.
+    """
+    request, n = job.request, len(source)
+    began = time.perf_counter()
+    watch(Started("plan", 0))
+    first = Step(job, source.shape, 1)
+    score = select_images(first.score, first.axes, np.zeros(1, int))
+    shape = jax.ShapeDtypeStruct(source.shape, np.float32)
+    tile = choose_tile(score, shape, n, request.memory, request.batch)
+    plan = Plan(tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store)
+    while True:
+        try:
+            seconds = _trial(job, source, plan)
+            break
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or request.batch is not None:
+                raise
+            if plan.batch == 1:
+                raise InputError("plan: one image does not fit into the device's memory; lower chunk.") from error
+            plan = replace(plan, batch=plan.batch // 2)
+    step = Step.of(job, source.shape, plan)
+    rows = request.rows_per_shard or rows_per_shard(plan.batch, row_bytes(step, plan.store), seconds / plan.batch, n)
+    watch(Finished("plan", time.perf_counter() - began, {"batch": plan.batch, "chunk": plan.chunk, "rows": rows}))
+    return replace(plan, rows_per_shard=-(-rows // plan.batch) * plan.batch)
+
+
+def _trial(job: Job, source: Source, plan: Plan) -> float:
+    """Run every method on one batch twice; return the seconds of the second time."""
+    step = Step.of(job, source.shape, plan)
+    numbers = np.minimum(np.arange(plan.batch), len(source) - 1)
+    rows = padded(source.read(np.arange(min(plan.batch, len(source)))), plan.batch)
+    names = [explanation.name for explanation in job.explanations]
+    for _ in range(2):
+        began = time.perf_counter()
+        score, _clean = step.clean(numbers, rows.image)
+        jax.block_until_ready(step.explain(score, rows.image, rows.id, names))
+    return time.perf_counter() - began
+
+
+def _manifest(job: Job, source: Source, plan: Plan, outputs: np.ndarray) -> Mapping[str, Any]:
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "numpy", "tensorstore")}
+    return {
+        "job": dict(job.spec),
+        "methods": {explanation.name: dict(explanation.spec) for explanation in job.explanations},
+        "class_names": list(job.class_names),
+        "plan": plan.record(),
+        "images": len(source),
+        "shape": list(source.shape),
+        "fingerprint": {"data": source.fingerprint, "outputs": outputs.tolist()},
+        "versions": {**versions, "python": platform.python_version()},
+        "device": jax.devices()[0].device_kind,
+        "conventions": CONVENTIONS,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _flat(outputs: Any) -> np.ndarray:
+    leaves = [np.asarray(leaf, np.float32).reshape(len(leaf), -1) for leaf in jax.tree.leaves(outputs)]
+    return np.concatenate(leaves, axis=1)
+
+
+def _size(values: np.ndarray) -> float:
+    return float(np.abs(values).max(initial=0)) + 1e-6

@@ -1,0 +1,237 @@
+"""The run: source -> device -> store, shard by shard, resumable at any moment.
+
+Reading, the device and writing overlap: a reader thread keeps a few batches ahead, the device works on one batch while
+the one before is copied out, and a writer thread makes a whole shard durable and marks it. What bounds memory is the
+look-ahead, two batches in flight and three shards.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain.engine.events import Advanced, Finished, Noted, Started, Watcher, unwatched
+from jaxplain.engine.job import ROWS, Job, Place
+from jaxplain.engine.layout import decided, method_arrays, method_groups, row_fields
+from jaxplain.engine.lift import Clean
+from jaxplain.engine.open_run import open_run
+from jaxplain.engine.plan import Plan
+from jaxplain.engine.shard import Shard
+from jaxplain.engine.step import Result, Step, padded
+from jaxplain.io.sources.base import Rows, Source
+from jaxplain.io.status import OK, REASONS
+
+LOOK_AHEAD = 3
+SHARDS_IN_MEMORY = 3
+STAGE = "explain"
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Args:
+        images: Images explained in this process.
+        seconds: Time from the first to the last batch, compilation and planning apart.
+        planning_seconds: Time of planning and compilation.
+        waiting: Seconds that the device step waited for input.
+        quarantined: Status code of every quarantined row seen in this process.
+        failed: Shards that could not be read, with the reason.
+        complete: Whether every shard of every method is finished.
+    """
+
+    images: int = 0
+    seconds: float = 0.0
+    planning_seconds: float = 0.0
+    waiting: float = 0.0
+    quarantined: dict[int, int] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    complete: bool = False
+
+    @property
+    def images_per_second(self) -> float:
+        """Images explained per second."""
+        return self.images / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One batch of one shard, as read."""
+
+    shard: Shard
+    offset: int
+    numbers: np.ndarray
+    reading: Future[Rows]
+    last: bool
+
+
+def run(job: Job, source: Source, place: Place, *, replan: bool = False, watch: Watcher = unwatched) -> Summary:
+    """Explain every image of a source and write maps, rows and markers.
+
+    A killed run goes on where it was when it is called again; finished shards are not touched.
+
+    Args:
+        job: What to do.
+        source: The images.
+        place: Sink, ledger and manifest of the output.
+        replan: Go on although the store was begun on another kind of device.
+        watch: Called with every event.
+
+    Returns:
+        What was done; ``complete`` says whether ``finalize`` may follow.
+
+    Raises:
+        InputError: The output belongs to another job, the model is not the one it was, too many images are bad.
+        OSError: The output cannot be written.
+    """
+    began = time.perf_counter()
+    plan = open_run(job, source, place, replan=replan, watch=watch)
+    step = Step.of(job, source.shape, plan)
+    wanted = [ROWS, *(explanation.name for explanation in job.explanations)]
+    arrays = row_fields(len(source), source.read([0]).label, step.score_shape, plan.rows_per_shard)
+    for specs in method_arrays(step, plan, len(source)).values():
+        arrays += specs
+    place.sink.create(arrays, method_groups(job, plan, step))
+    todo = list(_unfinished(job, place, plan, wanted, len(source)))
+    summary = Summary(planning_seconds=time.perf_counter() - began)
+    images = sum(shard.rows for shard in todo)
+    watch(Started(STAGE, len(source), len(source) - images, {"plan": plan.record(), "methods": wanted[1:]}))
+    began = time.perf_counter()
+    _stream(_Stream(job, step, plan, source, place, watch, summary), todo)
+    summary.seconds = time.perf_counter() - began
+    summary.complete = not any(True for _ in _unfinished(job, place, plan, wanted, len(source)))
+    watch(Finished(STAGE, summary.seconds, {"images": summary.images, "images/s": summary.images_per_second}))
+    return summary
+
+
+@dataclass
+class _Stream:
+    job: Job
+    step: Step
+    plan: Plan
+    source: Source
+    place: Place
+    watch: Watcher
+    summary: Summary
+
+
+def _stream(stream: _Stream, todo: list[Shard]) -> None:
+    room = threading.Semaphore(SHARDS_IN_MEMORY - 1)
+    writing: list[Future[float]] = []
+    flying: deque[tuple[_Piece, Rows, Clean, Result]] = deque()
+
+    with ThreadPoolExecutor(1, "jaxplain-write") as writer:
+
+        def land() -> None:
+            piece, rows, clean, results = flying.popleft()
+            _collect(stream, piece, rows, clean, results)
+            if piece.last and piece.shard.number not in stream.summary.failed:
+                room.acquire()
+                writing.append(writer.submit(_write, stream, piece.shard, room))
+                for future in [future for future in writing if future.done()]:
+                    writing.remove(future)
+                    future.result()
+
+        for piece in _read_ahead(stream.source, todo, stream.plan.batch):
+            waited = time.perf_counter()
+            rows = _rows_of(stream, piece)
+            stream.summary.waiting += time.perf_counter() - waited
+            if rows is None:
+                continue
+            full = padded(rows, stream.plan.batch)
+            numbers = np.minimum(piece.numbers[0] + np.arange(stream.plan.batch), piece.numbers[-1])
+            score, clean = stream.step.clean(numbers, full.image)
+            flying.append((piece, rows, clean, stream.step.explain(score, full.image, full.id, piece.shard.names)))
+            if len(flying) > 1:
+                land()
+        while flying:
+            land()
+        for future in writing:
+            future.result()
+
+
+def _collect(stream: _Stream, piece: _Piece, rows: Rows, clean: Clean, results: Result) -> None:
+    kept = len(piece.numbers)
+    status = piece.shard.put_rows(piece.offset, rows, clean, kept)
+    piece.shard.put_maps(piece.offset, results, status, stream.plan.store, stream.step.target_axes)
+    stream.summary.images += kept
+    for number, code in zip(piece.numbers, status, strict=True):
+        if code != OK:
+            stream.summary.quarantined[int(number)] = int(code)
+            reason = stream.source.reasons.get(int(number), REASONS[int(code)])
+            names = stream.source.names
+            stream.watch(Noted(STAGE, f"image {names[number] if names is not None else number}: {reason}"))
+    limit = stream.job.max_bad
+    if limit is not None and len(stream.summary.quarantined) > limit:
+        raise InputError(
+            f"run: {len(stream.summary.quarantined)} images could not be used, more than max_bad = {limit}; "
+            "mend the source, or raise max_bad."
+        )
+    stream.watch(Advanced(STAGE, kept, f"shard {piece.shard.number}"))
+
+
+def _write(stream: _Stream, shard: Shard, room: threading.Semaphore) -> float:
+    try:
+        return shard.write(stream.place, stream.job, stream.plan)
+    finally:
+        shard.arrays.clear()
+        room.release()
+
+
+def _rows_of(stream: _Stream, piece: _Piece) -> Rows | None:
+    """Return what was read, or None for a shard that the file system failed."""
+    try:
+        rows = piece.reading.result()
+    except OSError as error:
+        if piece.shard.number not in stream.summary.failed:
+            stream.summary.failed[piece.shard.number] = str(error)
+            stream.watch(Noted(STAGE, f"shard {piece.shard.number} failed and is left for the next run: {error}"))
+    if piece.shard.number in stream.summary.failed:
+        return None
+    return rows
+
+
+def _read_ahead(source: Source, todo: list[Shard], batch: int) -> Iterator[_Piece]:
+    """Read batches in order, a few ahead of whoever asks."""
+    with ThreadPoolExecutor(1, "jaxplain-read") as reader:
+        ahead: deque[_Piece] = deque()
+        try:
+            for shard in todo:
+                for offset in range(0, shard.rows, batch):
+                    last = offset + batch >= shard.rows
+                    numbers = shard.first_row + np.arange(offset, min(offset + batch, shard.rows))
+                    ahead.append(_Piece(shard, offset, numbers, reader.submit(source.read, numbers), last))
+                    if len(ahead) > LOOK_AHEAD:
+                        yield ahead.popleft()
+            while ahead:
+                yield ahead.popleft()
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
+
+
+def _unfinished(job: Job, place: Place, plan: Plan, wanted: list[str], n: int) -> Iterator[Shard]:
+    """Yield the shards that lack a marker, with the names they lack.
+
+    Raises:
+        InputError: A marker stems from other values of the job.
+    """
+    explanations = {explanation.name: explanation for explanation in job.explanations}
+    finished = {name: place.ledger.finished(name) for name in wanted}
+    for name, markers in finished.items():
+        want = job.hash(explanations.get(name), decided(plan))
+        for marker in markers.values():
+            if marker.hash != want:
+                raise InputError(
+                    f"run: shard {marker.shard} of {name!r} in the output was made with other settings; "
+                    "choose another output, or give the method another name."
+                )
+    for number in range(-(-n // plan.rows_per_shard)):
+        names = [name for name in wanted if number not in finished[name]]
+        first = number * plan.rows_per_shard
+        if names:
+            yield Shard(number, first, min(plan.rows_per_shard, n - first), names)

@@ -1,0 +1,114 @@
+"""One shard in host memory: filled batch by batch, written whole, marked last."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxplain.engine.job import ROWS, Job, Place
+from jaxplain.engine.layout import decided
+from jaxplain.engine.lift import Clean
+from jaxplain.engine.plan import Plan
+from jaxplain.engine.step import Result, target_index
+from jaxplain.io.encoding import encode
+from jaxplain.io.ledger import Marker, checksum
+from jaxplain.io.sources.base import Rows
+from jaxplain.io.status import BAD_LOGITS, BAD_PIXELS, OK
+
+
+@dataclass
+class Shard:
+    """The rows of one shard, encoded as they will be stored.
+
+    Args:
+        number: Number of the shard.
+        first_row: Its first row.
+        rows: Number of rows in it.
+        names: The methods to be written, and ``rows`` for the clean pass.
+    """
+
+    number: int
+    first_row: int
+    rows: int
+    names: Sequence[str]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    def put_rows(self, offset: int, rows: Rows, clean: Clean, kept: int) -> np.ndarray:
+        """Take in the clean pass of a batch and return the status of each image."""
+        pixels, outputs = np.asarray(clean.good_pixels)[:kept], np.asarray(clean.good_outputs)[:kept]
+        status = rows.status[:kept].copy()
+        status[(status == OK) & ~pixels] = BAD_PIXELS
+        status[(status == OK) & ~outputs] = BAD_LOGITS
+        if ROWS in self.names:
+            good = status == OK
+            prediction = np.where(good, np.asarray(clean.prediction)[:kept], -1)
+            values = {
+                "label": rows.label[:kept].astype(np.int32),
+                "prediction": prediction.astype(np.int32),
+                "target": np.where(good, target_index(clean)[:kept], -1).astype(np.int32),
+                "score": _blank(np.asarray(clean.score, np.float32)[:kept], good),
+                "status": status,
+            }
+            for name, value in values.items():
+                self._put(ROWS, f"rows/{name}", offset, value)
+        return status
+
+    def put_maps(self, offset: int, results: Result, status: np.ndarray, store: str, target_axes: int) -> None:
+        """Take in the maps and figures of a batch; images that are not ok get NaN."""
+        good = status == OK
+        for name, (maps, figures) in results.items():
+            for figure, value in figures.items():
+                self._put(
+                    name, f"rows/{figure}/{name}", offset, _blank(np.asarray(value, np.float32)[: len(good)], good)
+                )
+            if store != "none":
+                decoded = _blank(np.asarray(maps, np.float32)[: len(good)], good)
+                value, scale = encode(decoded, store, leading=1 + target_axes)
+                self._put(name, f"maps/{name}/value", offset, value)
+                self._put(name, f"maps/{name}/scale", offset, scale)
+
+    def write(self, place: Place, job: Job, plan: Plan) -> float:
+        """Write all arrays, wait until they are durable, then mark each name; return the seconds of the whole shard.
+
+        Raises:
+            OSError: The sink failed; nothing is marked then.
+        """
+        pending = [place.sink.write(path, self.first_row, values) for path, values in self.arrays.items()]
+        sums = {path: checksum(values) for path, values in self.arrays.items()}
+        for write in pending:
+            write.result()
+        seconds = time.perf_counter() - self.started
+        explanations = {explanation.name: explanation for explanation in job.explanations}
+        bad = int(np.count_nonzero(self.arrays["rows/status"])) if ROWS in self.names else None
+        for name in sorted(self.names, key=lambda name: name != ROWS):
+            facts: dict[str, Any] = {"seconds": round(seconds, 3)} | ({"quarantined": bad} if name == ROWS else {})
+            place.ledger.mark(
+                Marker(
+                    name=name,
+                    shard=self.number,
+                    first_row=self.first_row,
+                    rows=self.rows,
+                    checksums={path: sums[path] for path, owner in self.owners.items() if owner == name},
+                    hash=job.hash(explanations.get(name), decided(plan)),
+                    device=jax.devices()[0].device_kind,
+                    facts=facts,
+                )
+            )
+        return seconds
+
+    def _put(self, owner: str, path: str, offset: int, values: np.ndarray) -> None:
+        if path not in self.arrays:
+            self.arrays[path] = np.empty((self.rows, *values.shape[1:]), values.dtype)
+            self.owners[path] = owner
+        self.arrays[path][offset : offset + len(values)] = values
+
+
+def _blank(values: np.ndarray, good: np.ndarray) -> np.ndarray:
+    if good.all():
+        return values
+    return np.where(good.reshape(good.shape + (1,) * (values.ndim - 1)), values, np.float32(np.nan))
