@@ -14,7 +14,13 @@ for package in (jaxplain, jaxplain_kernels):
 
 images = jax.random.uniform(jax.random.key(0), (8, 6, 6, 1))
 weights = jax.random.normal(jax.random.key(1), (36, 3))
-model = jaxplain.from_function(lambda params, x: x.reshape(x.shape[0], -1) @ params, weights)
+
+
+def network(weights, batch):
+    return batch.reshape(batch.shape[0], -1) @ weights
+
+
+model = jaxplain.from_function(network, weights)
 labels = jnp.arange(8) % 3
 maps = jaxplain.explain(model, images, jaxplain.Logit(labels), method="gradient")
 if not jnp.allclose(maps, weights.T[labels].reshape(maps.shape), atol=1e-6):

@@ -5,7 +5,7 @@ the input's resolution, which is what Grad-CAM shows. At 28x28 pixels: 0.8 milli
 The layers have the same names in both frameworks, so that `nnx_twin` can carry weights across.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
+
+from jaxplain.adapters.linen import from_linen
+from jaxplain.core.model import Model
 
 CHANNELS = (16, 32, 32)
 STRIDES = (2, 2, 1)
@@ -80,6 +83,21 @@ def nnx_twin(variables: Mapping[str, Any], shape: tuple[int, int, int]) -> NNXSm
     return twin
 
 
-def small_cnn_variables(shape: tuple[int, int, int], *, classes: int = 10, seed: int = 0) -> dict[str, Any]:
+def small_cnn_variables(shape: Sequence[int], *, classes: int = 10, seed: int = 0) -> dict[str, Any]:
     """Random initial variables of the Linen network, from a fixed seed."""
-    return SmallCNN(classes).init(jax.random.key(seed), jnp.zeros((1, *shape)))
+    return dict(SmallCNN(classes).init(jax.random.key(seed), jnp.zeros((1, *shape))))
+
+
+def small_cnn(shape: Sequence[int], *, classes: int = 10, seed: int = 0) -> Model:
+    """The Linen network as a model, with random weights that a checkpoint replaces: what a job names as its factory.
+
+    Args:
+        shape: One example's ``(h, w, c)``; a list, as a job file has it, serves too.
+        classes: Number of outputs.
+        seed: Of the random weights.
+
+    Example:
+        >>> small_cnn((8, 8, 1), classes=3)(jnp.zeros((2, 8, 8, 1))).shape
+        (2, 3)
+    """
+    return from_linen(SmallCNN(classes), small_cnn_variables(shape, classes=classes, seed=seed))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxplain.models.small import NNXSmallCNN, SmallCNN, nnx_twin, small_cnn_variables
+from jaxplain.models.small import NNXSmallCNN, SmallCNN, nnx_twin, small_cnn, small_cnn_variables
 from jaxplain.testing.tolerance import tol
 
 
@@ -27,3 +27,9 @@ def test_a_seed_fixes_the_weights():
 def test_the_last_convolution_keeps_a_quarter_of_the_resolution():
     network = NNXSmallCNN((28, 28, 1), rngs=nnx.Rngs(0))
     assert network.head.kernel.shape == (7 * 7 * 32, 10)
+
+
+def test_the_factory_gives_equal_models_for_equal_arguments():
+    one, same = small_cnn([8, 8, 1], classes=3), small_cnn((8, 8, 1), classes=3)
+    assert one.apply == same.apply
+    assert one(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 3)
