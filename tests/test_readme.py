@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from jaxplain import _registry
 from tests.sources import ROOT, sources
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -26,6 +27,7 @@ def blocks(document: str) -> list[str]:
 def test_the_python_blocks_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In one namespace and in order, as a reader would type them; what they write goes to a folder of the test."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))  # a method defined by a block stays with it
     namespace: dict = {"__name__": document}
     for number, block in enumerate(blocks(document), start=1):
         exec(compile(block, f"{document}, block {number}", "exec"), namespace)
