@@ -1,0 +1,229 @@
+"""The index of a folder of images: id, size, time, label and path of each, made once by ``jaxplain index DIR``.
+
+Paths are kept as bytes, whatever they hold; the file is a ``.npz`` of plain arrays. The fingerprint covers paths, sizes
+and times, so a changed folder is noticed.
+"""
+
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain.io.labels import Labels
+from jaxplain.io.storage import Storage
+
+INDEX_NAME = ".jaxplain-index.npz"
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+VERSION = 1
+
+
+class Names(Sequence[str]):
+    """Texts that lie in one block of bytes; undecodable bytes come as surrogates, as in `os.fsdecode`."""
+
+    def __init__(self, blob: np.ndarray, offsets: np.ndarray):
+        self._blob, self._offsets = blob, offsets
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Names":
+        """Pack texts."""
+        raw = [_bytes(text) for text in texts]
+        offsets = np.zeros(len(raw) + 1, np.int64)
+        np.cumsum([len(one) for one in raw], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(raw), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        if not -len(self) <= i < len(self):
+            raise IndexError(i)
+        first, last = self._offsets[i % len(self)], self._offsets[i % len(self) + 1]
+        return self._blob[first:last].tobytes().decode(errors="surrogateescape")
+
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The bytes and the offsets, as they are stored."""
+        return self._blob, self._offsets
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is known about every image of a source, in the order of its rows."""
+
+    id: np.ndarray
+    size: np.ndarray
+    mtime_ns: np.ndarray
+    label: np.ndarray
+    paths: Names | None
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over the paths, sizes and times (over ids and labels where there are no paths)."""
+        total = hashlib.blake2b(digest_size=16)
+        columns = [self.size, self.mtime_ns, *self.paths.parts] if self.paths is not None else [self.id, self.label]
+        for column in columns:
+            total.update(f"{column.dtype.str}{column.shape}".encode())
+            total.update(np.ascontiguousarray(column).tobytes())
+        return total.hexdigest()
+
+    @property
+    def labels(self) -> Labels | None:
+        """Labels with their class names; None where no image has one."""
+        if self.label.ndim == 1 and (self.label < 0).all():
+            return None
+        return Labels(self.label, self.class_names)
+
+
+def image_id(path: str) -> int:
+    """Return the stable 64-bit id of a file: the first 8 bytes of BLAKE2b of its path inside the folder."""
+    return int.from_bytes(hashlib.blake2b(_bytes(path), digest_size=8).digest(), "little")
+
+
+def build_index(directory: str | os.PathLike[str]) -> Index:
+    """Walk a folder and describe its images, sorted by path.
+
+    The first folder on an image's path is its class; images beside such folders are unlabeled. Files and
+    folders whose name begins with a dot are left out.
+
+    Raises:
+        InputError: No such folder, or no images in it.
+        OSError: A folder cannot be read.
+    """
+    root = os.fspath(directory)
+    if not os.path.isdir(root):
+        raise InputError(f"{root}: no such folder; check the path.")
+    found = sorted(_walk(root, "", {os.path.realpath(root)}), key=lambda entry: _bytes(entry[0]))
+    if not found:
+        raise InputError(f"{root}: no images; expected files ending in {', '.join(SUFFIXES)}.")
+    paths = [path for path, _, _ in found]
+    ids = np.array([image_id(path) for path in paths], np.uint64)
+    if len(np.unique(ids)) < len(ids):
+        raise InputError(f"{root}: two paths have the same 64-bit id; rename one of them.")
+    tops = [path.partition("/")[0] if "/" in path else None for path in paths]
+    names = sorted({top for top in tops if top is not None}, key=_bytes)
+    number = {name: i for i, name in enumerate(names)}
+    label = np.array([-1 if top is None else number[top] for top in tops], np.int64)
+    size = np.array([size for _, size, _ in found], np.int64)
+    mtime = np.array([mtime for _, _, mtime in found], np.int64)
+    return Index(ids, size, mtime, label, Names.of(paths), tuple(names) if names else None)
+
+
+def _walk(root: str, inside: str, seen: set[str]) -> list[tuple[str, int, int]]:
+    found = []
+    with os.scandir(os.path.join(root, inside)) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if real not in seen:  # links may form a ring
+                    found += _walk(root, path, seen | {real})
+            elif entry.name.lower().endswith(SUFFIXES):
+                facts = entry.stat()
+                found.append((path, facts.st_size, facts.st_mtime_ns))
+    return found
+
+
+def index_bytes(index: Index) -> bytes:
+    """Return an index as the bytes of its ``.npz`` file."""
+    path, offsets = (index.paths or Names.of([])).parts
+    names, name_offsets = Names.of(index.class_names or ()).parts
+    columns = {
+        "version": np.int64(VERSION),
+        "id": index.id,
+        "size": index.size,
+        "mtime_ns": index.mtime_ns,
+        "label": index.label,
+        "path": path,
+        "path_offsets": offsets,
+        "class": names,
+        "class_offsets": name_offsets,
+        "fingerprint": np.frombuffer(bytes.fromhex(index.fingerprint), np.uint8),
+    }
+    out = io.BytesIO()
+    np.savez(out, **columns)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def parse_index(raw: bytes, where: str) -> Index:
+    """Return the index stored in bytes.
+
+    Raises:
+        InputError: The bytes are damaged or no index.
+    """
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+            if int(archive["version"]) != VERSION:
+                raise InputError(f"{where}: index version {int(archive['version'])}; run `jaxplain index` again.")
+            paths = Names(archive["path"], archive["path_offsets"])
+            classes = Names(archive["class"], archive["class_offsets"])
+            index = Index(
+                archive["id"],
+                archive["size"],
+                archive["mtime_ns"],
+                archive["label"],
+                paths if len(paths) else None,
+                tuple(classes) if len(classes) else None,
+            )
+            sound = archive["fingerprint"].tobytes().hex() == index.fingerprint
+            sound = sound and len({len(index.id), len(index.size), len(index.mtime_ns), len(index.label)}) == 1
+    except InputError:
+        raise
+    except (ValueError, KeyError, OSError, EOFError, IndexError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{where}: a damaged index ({error}); run `jaxplain index` on the folder again.") from error
+    if not sound:
+        raise InputError(f"{where}: a damaged index (fingerprint); run `jaxplain index` on the folder again.")
+    return index
+
+
+def write_index(directory: str | os.PathLike[str], index: Index) -> Path:
+    """Store an index beside its images, at ``<directory>/.jaxplain-index.npz``, replacing an older one."""
+    Storage.open(directory).write(INDEX_NAME, index_bytes(index))
+    return Path(directory) / INDEX_NAME
+
+
+def read_index(path: str | os.PathLike[str]) -> Index:
+    """Read the index of a folder, or an index file.
+
+    Raises:
+        InputError: There is none, or it is damaged; the remedy is named.
+    """
+    file = Path(path) / INDEX_NAME if os.path.isdir(path) else Path(path)
+    try:
+        return parse_index(file.read_bytes(), str(file))
+    except FileNotFoundError:
+        raise InputError(f"{file}: no index; run `jaxplain index {os.fspath(path)}` once.") from None
+
+
+def stale(directory: str | os.PathLike[str], index: Index) -> str | None:
+    """Say in what a folder differs from its index, or return None when it does not."""
+    now = build_index(directory)
+    if now.fingerprint == index.fingerprint:
+        return None
+    before = {} if index.paths is None else {path: i for i, path in enumerate(index.paths)}
+    after = {path: i for i, path in enumerate(now.paths or ())}
+    new, gone = [path for path in after if path not in before], [path for path in before if path not in after]
+    facts = {path: (now.size[i], now.mtime_ns[i]) for path, i in after.items()}
+    known = {path: (index.size[i], index.mtime_ns[i]) for path, i in before.items()}
+    changed = [path for path in facts if path in known and facts[path] != known[path]]
+    counts = ((new, "new"), (gone, "gone"), (changed, "changed"))
+    return ", ".join(f"{len(paths)} {word} (such as {paths[0]!r})" for paths, word in counts if paths)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")

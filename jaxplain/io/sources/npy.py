@@ -1,0 +1,165 @@
+"""``.npy`` and ``.npz`` files: uncompressed ones are read where they lie, compressed ones into memory; never pickle."""
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from jaxplain._errors import InputError, unknown
+from jaxplain.io.input import Input
+from jaxplain.io.labels import Labels, check_labels, read_label_csv
+from jaxplain.io.sources.arrays import ArraySource, array_source
+from jaxplain.io.sources.rowfile import RowFile
+
+MAX_UNPACKED = 8 * 2**30
+"""Bytes that a compressed member may declare; beyond that it is refused before unpacking."""
+
+
+def open_npy(path: str | os.PathLike[str]) -> Any:
+    """Open the array of a ``.npy`` file: a `RowFile`, or an array in memory when it is Fortran-ordered."""
+    where = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            return _locate(file, where, where)
+    except FileNotFoundError:
+        raise InputError(f"{where}: no such file; check the path.") from None
+
+
+def open_npz_member(path: str | os.PathLike[str], key: str) -> Any:
+    """Open one array of a ``.npz`` file: a `RowFile` when it is stored uncompressed, else an array in memory."""
+    where = f"{os.fspath(path)}[{key}]"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
+            if key not in members:
+                raise unknown(os.fspath(path), "array", key, members)
+            member = members[key]
+            if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
+                with open(path, "rb") as file:
+                    return _locate(_skip_local_header(file, member.header_offset, where), os.fspath(path), where)
+            if member.file_size > MAX_UNPACKED:
+                raise InputError(
+                    f"{where}: declares {member.file_size} bytes, more than {MAX_UNPACKED}; store it uncompressed."
+                )
+            with archive.open(member) as file:
+                return _unpack(file, member.file_size, where)  # type: ignore[arg-type]
+    except FileNotFoundError:
+        raise InputError(f"{os.fspath(path)}: no such file; check the path.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{where}: not a sound .npz archive ({error}); copy or write it again.") from error
+
+
+def npz_source(
+    path: str | os.PathLike[str],
+    *,
+    images: str = "images",
+    labels: str | None = None,
+    input: Input | None = None,
+    names: Sequence[str] | None = None,
+) -> ArraySource:
+    """Make a source of a ``.npz`` file.
+
+    Args:
+        path: The file.
+        images: Key of the images.
+        labels: Key of the labels, or the path of a ``.npy`` or ``.csv`` file; default ``"labels"``, if it is a key.
+        input: What is done to the pixels.
+        names: Class names.
+
+    Raises:
+        InputError: A key is missing (the nearest are named), or what is stored does not fit.
+    """
+    pixels = open_npz_member(path, images)
+    keys = npz_keys(path)
+    chosen = labels if labels is not None else ("labels" if "labels" in keys else None)
+    if chosen is None:
+        known = None
+    elif chosen in keys or not chosen.endswith((".npy", ".csv", ".npz")):
+        known = check_labels(
+            np.asarray(open_npz_member(path, chosen)[:]), len(pixels), names, f"{os.fspath(path)}[{chosen}]"
+        )
+    else:
+        known = read_labels(chosen, len(pixels), names)
+    return array_source(pixels, known, input=input, names=names, where=f"{os.fspath(path)}[{images}]")
+
+
+def npy_source(
+    path: str | os.PathLike[str],
+    *,
+    labels: str | None = None,
+    input: Input | None = None,
+    names: Sequence[str] | None = None,
+) -> ArraySource:
+    """Make a source of a ``.npy`` file, with labels from a ``.npy`` or ``.csv`` file."""
+    pixels = open_npy(path)
+    known = None if labels is None else read_labels(labels, len(pixels), names)
+    return array_source(pixels, known, input=input, names=names, where=os.fspath(path))
+
+
+def read_labels(path: str, n: int, names: Sequence[str] | None) -> Labels:
+    """Read labels of ``n`` images in the order of the images from a ``.npy`` or ``.csv`` file."""
+    if path.lower().endswith(".csv"):
+        return read_label_csv(path, n, None, names)
+    if path.lower().endswith(".npy"):
+        return check_labels(np.asarray(open_npy(path)[:]), n, names, path)
+    raise InputError(f"{path}: labels come from a .npy or .csv file; convert it.")
+
+
+def npz_keys(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the arrays of a ``.npz`` file."""
+    with zipfile.ZipFile(path) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist())
+
+
+def _skip_local_header(file: BinaryIO, start: int, where: str) -> BinaryIO:
+    file.seek(start)
+    header = file.read(30)
+    if len(header) < 30 or header[:4] != b"PK\3\4":
+        raise InputError(f"{where}: not a sound .npz archive (local header); copy or write it again.")
+    file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
+    return file
+
+
+def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise InputError(f"{where}: .npy format {version} is not read here; save plain numbers with numpy.save.")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{where}: not a .npy array ({error}); save it again with numpy.save.") from error
+    if dtype.kind not in "biuf":
+        raise InputError(f"{where}: expected numbers, got dtype {dtype}; objects and pickle are never loaded.")
+    if not shape or min(shape) < 0:
+        raise InputError(f"{where}: expected an array with rows, got shape {shape}.")
+    return shape, fortran, dtype
+
+
+def _locate(file: BinaryIO, path: str, where: str) -> Any:
+    shape, fortran, dtype = _header(file, where)
+    offset = file.tell()
+    if not fortran or len(shape) == 1:
+        return RowFile(path, offset, dtype, shape)
+    size = math.prod(shape) * dtype.itemsize
+    raw = file.read(size)
+    if len(raw) < size:
+        raise InputError(f"{where}: truncated, {size} bytes are declared and {len(raw)} there; copy it again.")
+    return np.frombuffer(raw, dtype).reshape(shape, order="F")
+
+
+def _unpack(file: BinaryIO, size: int, where: str) -> np.ndarray:
+    shape, fortran, dtype = _header(file, where)
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > size:
+        raise InputError(f"{where}: truncated, {declared} bytes are declared and {size} there; write it again.")
+    raw = file.read(declared)
+    if len(raw) < declared or file.read(1):
+        raise InputError(f"{where}: {declared} bytes are declared, another number is there; write it again.")
+    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
