@@ -198,7 +198,8 @@ def check_key(where: str, key: object) -> None:
 
 
 def _accumulator(dtype: jnp.dtype) -> jnp.dtype:
-    return jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.issubdtype(dtype, jnp.inexact) and jnp.dtype(dtype).itemsize >= 4
+    return jnp.dtype(dtype) if wide else jnp.dtype(jnp.float32)
 
 
 def _wide(value: Array) -> Array:

@@ -41,7 +41,7 @@ class Windows:
         for axis, (start, (size, width, step)) in enumerate(
             zip(jnp.unravel_index(number, self.grid), self._axes(), strict=True)
         ):
-            offset = jnp.arange(size) - start * step
+            offset = jnp.arange(size, dtype=jnp.int32) - start.astype(jnp.int32) * step
             along = (offset >= 0) & (offset < width)
             inside = inside & jnp.expand_dims(along, tuple(other for other in range(len(self.shape)) if other != axis))
         return inside

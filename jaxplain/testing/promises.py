@@ -1,0 +1,153 @@
+"""What every registered method is held to, whatever it computes.
+
+Shape and dtype; equal under jit and vmap; scalar and vector scores agree; nothing depends on chunks; one program for
+all floats; maps can be differentiated with respect to the parameters. A registered method gets these checks without
+writing one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain._registry import Entry
+from jaxplain.core.model import Model
+from jaxplain.core.score import Score
+from jaxplain.core.targets import Logit, Logits
+from jaxplain.testing.networks import LAYER, images, smooth_network
+from jaxplain.testing.tolerance import tol
+
+SAMPLES = 7
+
+
+def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
+    """Return context and small knobs with which a method runs on the networks of ``jaxplain.testing``."""
+    values: dict[str, Any] = {
+        "key": jax.random.key(3),
+        "baseline": jnp.zeros_like(x),
+        "layer": LAYER,
+        "low": jnp.full_like(x, -3),
+        "high": jnp.full_like(x, 3),
+    }
+    keywords = {name: values[name] for name in entry.context}
+    small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2)}
+    return keywords | {name: value for name, value in small.items() if name in entry.knobs}
+
+
+def check_promises(entry: Entry, model: Model | None = None) -> None:
+    """Hold a method to all promises, on a smooth network.
+
+    Args:
+        entry: The method's entry in the registry.
+        model: Another network of the same input shape; ``smooth_network()`` by default.
+
+    Raises:
+        AssertionError: A promise is broken.
+
+    Example:
+        >>> from jaxplain._registry import find_method
+        >>> check_promises(find_method("gradient"))
+    """
+    model = model or smooth_network()
+    for check in PROMISES:
+        check(entry, model)
+
+
+def keeps_shape_and_dtype(entry: Entry, model: Model) -> None:
+    """Scalar scores give ``(*in)`` (or a map without channels), vectors add their axis; the dtype is the example's."""
+    x = jnp.asarray(images(1)[0])
+    one, three = _maps(entry, model, Logit(1), x), _maps(entry, model, Logits(np.array([1, 0, 4])), x)
+    assert one.dtype == three.dtype == x.dtype
+    assert three.shape == (3, *one.shape)
+    assert one.shape == x.shape or len(one.shape) == x.ndim - 1, one.shape
+    np.testing.assert_allclose(three[0], one, **tol(x.dtype, terms=SAMPLES, scale=_size(one), safety=64))
+
+
+def agrees_under_jit_and_vmap(entry: Entry, model: Model) -> None:
+    """Compiled equals eager, and a mapped batch equals a loop."""
+    batch = jnp.asarray(images(3))
+    explain = _explainer(entry, model)
+    loop = np.stack([np.asarray(explain(x, keywords)) for x, keywords in _each(entry, batch)])
+    compiled = np.stack([np.asarray(jax.jit(explain)(x, keywords)) for x, keywords in _each(entry, batch)])
+    mapped = jax.vmap(lambda x: explain(x, example_keywords(entry, x)))(batch)
+    for other in (compiled, mapped):
+        np.testing.assert_allclose(other, loop, **tol(np.float32, terms=SAMPLES, scale=_size(loop), safety=64))
+
+
+def ignores_chunks(entry: Entry, model: Model) -> None:
+    """Chunks of 1, 3 and all samples give the same map to rounding."""
+    if "chunk" not in entry.knobs:
+        return
+    x = jnp.asarray(images(1)[0])
+    want = _maps(entry, model, Logit(2), x, chunk=1)
+    for chunk in (3, 100):
+        got = _maps(entry, model, Logit(2), x, chunk=chunk)
+        np.testing.assert_allclose(got, want, **tol(x.dtype, terms=SAMPLES, scale=_size(want), safety=64))
+
+
+def compiles_once(entry: Entry, model: Model) -> None:
+    """Other floats, labels and weights reuse the program."""
+    traced = [name for name, knob in entry.knobs.items() if knob.kind == "traced"]
+    x = jnp.asarray(images(1)[0])
+    traces = []
+
+    @jax.jit
+    def explain(score: Score, keywords: dict[str, Any]) -> jax.Array:
+        traces.append(None)
+        return entry.function(score, x, **_static(entry, x), **keywords)
+
+    for number, value in enumerate((0.1, np.float32(0.3), 1)):
+        arrays = {name: word for name, word in example_keywords(entry, x).items() if isinstance(word, jax.Array)}
+        knobs = {name: entry.knobs[name].check(entry.name, value) for name in traced}
+        explain(Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(np.int32(number))), {**arrays, **knobs})
+    assert len(traces) == 1, f"{entry.name} was traced {len(traces)} times"
+
+
+def differentiates(entry: Entry, model: Model) -> None:
+    """The sum of squares of a map has a finite gradient with respect to the parameters."""
+    x = jnp.asarray(images(1)[0])
+
+    def penalty(params: Any) -> jax.Array:
+        f = Score(Model(params, model.apply), Logit(1))
+        return jnp.sum(jnp.square(entry.function(f, x, **example_keywords(entry, x))))
+
+    gradient = jax.grad(penalty)(model.params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
+
+
+PROMISES: tuple[Callable[[Entry, Model], None], ...] = (
+    keeps_shape_and_dtype,
+    agrees_under_jit_and_vmap,
+    ignores_chunks,
+    compiles_once,
+    differentiates,
+)
+
+
+def _explainer(entry: Entry, model: Model) -> Callable[..., jax.Array]:
+    score = Score(model, Logit(1))
+
+    def explain(x: jax.Array, keywords: dict[str, Any]) -> jax.Array:
+        return entry.function(score, x, **keywords, **_static(entry, x))
+
+    return lambda x, keywords: explain(x, {name: v for name, v in keywords.items() if isinstance(v, jax.Array)})
+
+
+def _static(entry: Entry, x: Any) -> dict[str, Any]:
+    return {name: word for name, word in example_keywords(entry, x).items() if not isinstance(word, jax.Array)}
+
+
+def _each(entry: Entry, batch: jax.Array) -> list[tuple[jax.Array, dict[str, Any]]]:
+    arrays = [{n: v for n, v in example_keywords(entry, x).items() if isinstance(v, jax.Array)} for x in batch]
+    return list(zip(batch, arrays, strict=True))
+
+
+def _maps(entry: Entry, model: Model, target: Any, x: jax.Array, **knobs: Any) -> np.ndarray:
+    return np.asarray(entry.function(Score(model, target), x, **{**example_keywords(entry, x), **knobs}))
+
+
+def _size(values: np.ndarray) -> float:
+    return float(np.abs(values).max())
