@@ -66,13 +66,14 @@ def fetch(
         if wrong:
             raise GivenPathError("; ".join(wrong) + f"; pass a folder with {', '.join(sums)}, plain or as .gz.")
         return Found(given, "the given path")
+    present = _checked(cache, "the local cache", sums) or _checked(
+        installed, "Debian's package, installed before", sums
+    )
+    if present:
+        return present
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        return (
-            _checked(cache, "the local cache", sums)
-            or _from_debian(cache, installed, root, sums, progress)
-            or _from_publisher(cache, address, sums, progress)
-        )
+        return _from_debian(cache, installed, root, sums, progress) or _from_publisher(cache, address, sums, progress)
 
 
 def _checked(folder: Path, origin: str, sums: dict[str, str]) -> Found | None:
@@ -80,9 +81,8 @@ def _checked(folder: Path, origin: str, sums: dict[str, str]) -> Found | None:
 
 
 def _from_debian(cache: Path, installed: Path, root: bool, sums: dict[str, str], progress: Progress) -> Found | None:
-    present = _checked(installed, "Debian's package, installed before", sums)
-    if present or not debian.available():
-        return present
+    if not debian.available():
+        return None
     task = progress.add_task("Debian's package", total=None)
 
     def say(what: str) -> None:

@@ -21,19 +21,6 @@ SHA256 = {
     TEST_LABELS: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 
-CLASS_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-
 
 def cache_folder() -> Path:
     """Where files are kept between checkouts: ``$XDG_CACHE_HOME/jaxplain/fashion-mnist``."""

@@ -107,7 +107,7 @@ def test_root_installs_and_refreshes_missing_lists(find, tmp_path):
     found = find(root=True)
     assert found == fetching.Found(tmp_path / "installed", "Debian's package")
     assert [line.split()[7] for line in calls(tmp_path)] == ["install", "update", "install"]
-    assert find(root=True).origin == "Debian's package, installed before"
+    assert find(root=True).origin == "Debian's package, from before"
     assert len(calls(tmp_path)) == 3
 
 
