@@ -1,0 +1,187 @@
+"""Flax NNX modules as models."""
+
+import contextvars
+import functools
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxplain._errors import InputError, InputTypeError
+from jaxplain._typing import Array, PyTree
+from jaxplain.adapters.calls import split_arguments, training_hint
+from jaxplain.adapters.identity import Key, key_of
+from jaxplain.core.model import Model
+from jaxplain.graph.names import Marks
+
+_MARKS: contextvars.ContextVar[Marks] = contextvars.ContextVar("marks")
+_PATH = "_jaxplain_path"
+
+
+@dataclass(frozen=True)
+class NnxApply:
+    """The structure of an NNX module with the fixed arguments of its call, equal by value."""
+
+    key: Key
+    graphdef: Any = field(compare=False)
+    randomness: Mapping[Any, Any] = field(compare=False)
+    method: str = field(compare=False)
+    options: Mapping[str, Any] = field(compare=False)
+    traced_options: bool = field(compare=False)
+
+    def __call__(self, params: PyTree, batch: Array, *extras: PyTree) -> PyTree:
+        """Apply the module; whatever it would change in its state is refused."""
+        state, options = (params["state"], params["options"]) if self.traced_options else (params, {})
+        module = nnx.merge(self.graphdef, state, jax.tree.map(_Blank.make, self.randomness, is_leaf=_is_blank))
+        before = _variables(module)
+        _open_scopes(module)
+        token = _MARKS.set(Marks())
+        try:
+            outputs = getattr(module, self.method)(batch, *extras, **self.options, **options)
+        finally:
+            _MARKS.reset(token)
+        changed = [
+            (path, variable) for path, (variable, value) in before.items() if variable.get_raw_value() is not value
+        ]
+        if changed:
+            self._refuse(changed, type(module))
+        return outputs
+
+    def _refuse(self, changed: list[tuple[str, nnx.Variable]], module: type) -> None:
+        names = ", ".join(path for path, _ in changed[:3])
+        hint = training_hint("from_nnx(module", getattr(module, self.method), self.options)
+        if any(isinstance(variable, nnx.RngState) for _, variable in changed):
+            raise InputError(
+                f"from_nnx: the module draws random numbers during the call ({names}), as dropout in training mode does, and "
+                f"has no key for them. {hint}"
+            )
+        raise InputError(
+            f"from_nnx: the module changes its state during the call ({names}), as batch normalization does in training mode; "
+            f"an explanation of one image would then depend on the others. {hint}"
+        )
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """Stands for a random stream's key or counter, which inference does not use."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    implementation: str | None
+
+    @classmethod
+    def of(cls, value: Array) -> "_Blank":
+        is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+        return cls(value.shape, value.dtype, str(jax.random.key_impl(value)) if is_key else None)
+
+    def make(self) -> Array:
+        if self.implementation is None:
+            return jnp.zeros(self.shape, self.dtype)
+        return jnp.broadcast_to(jax.random.key(0, impl=self.implementation), self.shape)
+
+
+def _is_blank(node: Any) -> bool:
+    return isinstance(node, _Blank)
+
+
+def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any) -> Model:
+    """Make a model of an NNX module.
+
+    The inference view is taken (``deterministic=True, use_running_average=True`` wherever a module knows these switches);
+    the module itself is not touched, and later changes of it are not seen: wrap it again, which compiles nothing anew.
+
+    Args:
+        module: The module.
+        method: The name of the method to call.
+        call_kwargs: Further arguments of every call. Arrays among them are traced.
+
+    Returns:
+        The model; its parameters are the module's state as a nested dict of arrays, without random streams. Its layers have
+        the attributes' paths: ``blocks/0/conv``.
+
+    Raises:
+        InputError: When called: the module changes its state (batch normalization in training mode) or draws random numbers
+            (dropout in training mode).
+
+    Warns:
+        UserWarning: A static attribute of the module compares by identity, as a lambda does.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxplain
+        >>> from flax import nnx
+        >>> model = jaxplain.from_nnx(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
+        >>> model(jnp.ones((4, 3))).shape
+        (4, 2)
+    """
+    if not isinstance(module, nnx.Module):
+        raise InputTypeError(f"from_nnx: expected a flax.nnx.Module, got {type(module).__name__}.")
+    view = nnx.view(module, deterministic=True, use_running_average=True, raise_if_not_found=False)
+    graphdef, streams, state = nnx.split(view, nnx.RngState, ...)
+    randomness = jax.tree.map(_Blank.of, nnx.to_pure_dict(streams))
+    traced, fixed = split_arguments(call_kwargs)
+    fields = {"method": method, "options": fixed, "traced": sorted(traced), "nodes": graphdef.nodes}
+    key = key_of("from_nnx", fields | _attributes(graphdef))
+    params = nnx.to_pure_dict(state)
+    apply = NnxApply(key, graphdef, randomness, method, fixed, bool(traced))
+    return Model({"state": params, "options": traced} if traced else params, apply)
+
+
+def _attributes(graphdef: Any) -> dict[str, Any]:
+    """Return the static attributes in the graph's order, under names that can be reported."""
+    entries = [(name, value) for name, value in graphdef.attributes if name != "_pytree__nodes"]
+    return {f"attribute {name!r} (number {number})": (name, value) for number, (name, value) in enumerate(entries)}
+
+
+def _variables(module: nnx.Module) -> dict[str, tuple[nnx.Variable, Any]]:
+    found = {}
+    for path, node in nnx.iter_graph(module):
+        if isinstance(node, nnx.Variable):
+            found["/".join(map(str, path))] = (node, node.get_raw_value())
+    return found
+
+
+def _open_scopes(module: nnx.Module) -> None:
+    """Let every call of a submodule open its scope.
+
+    The module is a copy local to one call. Its objects get a subclass of their class each, so neither the user's module nor
+    any class changes, and threads do not meet; the path is an attribute, so it survives nnx.remat, nnx.scan and nnx.jit.
+    """
+    for path, node in list(nnx.iter_graph(module)):
+        if isinstance(node, nnx.Module) and callable(node):
+            object.__setattr__(node, _PATH, ".".join(map(str, path)))
+            object.__setattr__(node, "__class__", _scoped(type(node)))
+
+
+@functools.cache  # one subclass per class for good: JAX's registry of pytree classes never forgets one
+def _scoped(cls: type) -> type:
+    methods = {name: _opening(value) for name, value in _methods(cls).items()}
+    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, **methods}
+    return types.new_class(cls.__name__, (cls,), exec_body=lambda namespace: namespace.update(body))
+
+
+def _methods(cls: type) -> dict[str, Callable[..., Any]]:
+    """Return ``__call__`` and the public methods that a class outside of Flax defines."""
+    found = {}
+    for name, value in inspect.getmembers(cls, inspect.isfunction):
+        home = next(base for base in cls.__mro__ if name in vars(base))
+        own = not name.startswith("_") and not home.__module__.startswith("flax.")
+        if (name == "__call__" or own) and isinstance(vars(home)[name], types.FunctionType):
+            found[name] = value
+    return found
+
+
+def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        marks, path = _MARKS.get(None), getattr(self, _PATH)
+        if marks is None:
+            return method(self, *args, **kwargs)
+        with marks.call(path.split(".")) if path else marks.root():
+            return method(self, *args, **kwargs)
+
+    return call
