@@ -27,10 +27,10 @@ demo-full: $(STAMP)  ## the same with every image, step and resample
 
 test: $(STAMP)  ## the suite without its slow part
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not optimized" $(ARGS)
-	$(FULL_XLA) $(PYTEST) -m "optimized and not slow" $(ARGS)
+	$(FULL_XLA) $(PYTEST) -m "optimized and not slow" $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS selects none of these
 
 test-slow: $(STAMP)  ## the slow part of the suite
-	$(FULL_XLA) $(PYTEST) -m slow $(ARGS)
+	$(FULL_XLA) $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(PY) -m ruff check .

@@ -66,9 +66,7 @@ def fetch(
         if wrong:
             raise GivenPathError("; ".join(wrong) + f"; pass a folder with {', '.join(sums)}, plain or as .gz.")
         return Found(given, "the given path")
-    present = _checked(cache, "the local cache", sums) or _checked(
-        installed, "Debian's package, installed before", sums
-    )
+    present = _checked(cache, "the local cache", sums) or _checked(installed, "Debian's package, from before", sums)
     if present:
         return present
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
