@@ -5,9 +5,9 @@ registry live on what it finds:
 
 * positional arguments are what the engine supplies;
 * keyword-only arguments without a default are context that the caller must decide;
-* keyword-only arguments with a default are knobs. ``int``, ``bool``, ``str``, ``Literal``, tuples and optional values shape the
-  program and are static; floats and arrays are data and are traced, so that changing them never recompiles. ``chunk`` and
-  ``implementation`` only say how to execute.
+* keyword-only arguments with a default are knobs. ``int``, ``bool``, ``str``, ``Literal``, tuples and optional values
+  shape the program and are static; floats and arrays are data and are traced, so that changing them never recompiles.
+  ``chunk`` and ``implementation`` only say how to execute.
 
 A word outside the vocabulary fails when the module is imported.
 """
@@ -241,13 +241,24 @@ def _knob(where: str, name: str, hint: Any, default: Any) -> Knob:
         return Knob(
             name, default, "execution", int if name == "chunk" else str, (), Range(low=1) if name == "chunk" else None
         )
-    if typing.get_origin(hint) is Literal:
-        return Knob(name, default, "static", str, typing.get_args(hint))
+    choices = _choices(hint)
+    if choices:
+        return Knob(name, default, "static", str, choices)
     if hint in (int, bool, str) or typing.get_origin(hint) is tuple or type(None) in typing.get_args(hint):
         return Knob(name, default, "static", hint, (), bounds)
     if hint is float or (isinstance(hint, type) and issubclass(hint, jax.Array)):
         return Knob(name, default, "traced", hint, (), bounds)
     raise TypeError(f"{where}: the annotation {hint!r} of {name} is neither static nor traced; see jaxplain._registry.")
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Return the values of a ``Literal``, and None where it is optional."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)
+    parts = typing.get_args(hint)
+    if not parts or not all(part is type(None) or typing.get_origin(part) is Literal for part in parts):
+        return ()
+    return tuple(value for part in parts for value in (typing.get_args(part) or (None,)))
 
 
 def _in_vocabulary(where: str, word: str, vocabulary: tuple[str, ...]) -> None:

@@ -16,12 +16,14 @@ class Model:
     Args:
         params: The parameters, any pytree of arrays; its leaves are traced, so new weights never recompile.
         apply: ``apply(params, batch, *extras) -> outputs``; the batch is the first axis of every input and output.
-            It is part of the program: hashable, and equal for equal networks, so that wrapping a network twice compiles once.
+            It is part of the program: hashable, and equal for equal networks, so that wrapping a network twice
+            compiles once.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from jaxplain.core.model import Model
-        >>> model = Model(jnp.ones((3, 2)), jnp.matmul)
+        >>> def linear(weights, batch):
+        ...     return batch @ weights
+        >>> model = Model(jnp.ones((3, 2)), linear)
         >>> model(jnp.ones((4, 3))).shape
         (4, 2)
     """

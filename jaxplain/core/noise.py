@@ -13,8 +13,8 @@ from jaxplain.core.sampling import Moments, sample_key
 def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
     """Return the function ``i -> df/dx(x + noise_i)``.
 
-    The noise is Gaussian with standard deviation ``sigma * (x.max() - x.min())`` and depends on the key and the sample's
-    number alone.
+    The noise is Gaussian with standard deviation ``sigma * (x.max() - x.min())`` and depends on the key and the
+    sample's number alone.
 
     Args:
         f: Score of one example.
@@ -30,8 +30,8 @@ def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Ca
 def relative_standard_error(moments: Moments, map_axes: int) -> Array:
     """Return, per score, the norm of the mean map's standard error over the norm of the mean map.
 
-    ``sqrt(sum_p s_p^2 / n) / sqrt(sum_p mean_p^2)`` with the unbiased sample variance s^2; NaN for fewer than two samples,
-    infinity for a mean of zero that has an error.
+    ``sqrt(sum_p s_p^2 / n) / sqrt(sum_p mean_p^2)`` with the unbiased sample variance s^2; NaN for fewer than two
+    samples, infinity for a mean of zero that has an error.
 
     Args:
         moments: Moments of the maps ``(*t, *in)``.

@@ -1,8 +1,8 @@
 """The one loop over samples, steps and masks.
 
-``reduce_over`` evaluates ``fn(0) ... fn(n - 1)`` in chunks, ``vmap`` inside a chunk and ``scan`` over chunks, and keeps a
-running result only, in float32 or wider: memory grows with the chunk, not with n. Sample i depends on i alone, so
-chunking changes a result by rounding at most.
+``reduce_over`` evaluates ``fn(0) ... fn(n - 1)`` in chunks, ``vmap`` inside a chunk and ``scan`` over chunks, and
+keeps a running result only, in float32 or wider: memory grows with the chunk, not with n. Sample i depends on i alone,
+so chunking changes a result by rounding at most.
 """
 
 import math
@@ -31,7 +31,7 @@ class Reducer(Protocol):
     """A streaming reduction of a pytree of sample values."""
 
     def init(self, like: PyTree) -> PyTree:
-        """Return the state before the first sample; ``like`` has the shape of one sample, in the accumulator's dtype."""
+        """Return the state before the first sample; ``like`` has one sample's shape, in the accumulator's dtype."""
         ...
 
     def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
@@ -125,7 +125,8 @@ total: Reducer = _Total()
 mean: Reducer = _Mean()
 """Mean of the samples."""
 moments: Reducer = _Moments()
-"""Count, mean and sum of squared deviations, merged chunk by chunk (Chan, Golub and LeVeque 1983, doi:10.2307/2683386)."""
+"""Count, mean and sum of squared deviations, merged chunk by chunk (Chan, Golub and LeVeque 1983,
+doi:10.2307/2683386)."""
 largest: Reducer = _Largest()
 """Largest value of every entry."""
 weighted: Reducer = _Weighted()
@@ -160,7 +161,7 @@ def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: i
     def evaluate(first: Array) -> tuple[PyTree, Array]:
         numbers = first + jnp.arange(size, dtype=jnp.int32)
         values = jax.vmap(fn)(jnp.minimum(numbers, n - 1))
-        return jax.tree.map(_wide, values), numbers < n
+        return jax.tree.map(wide, values), numbers < n
 
     like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, _accumulator(leaf.dtype)), jax.eval_shape(fn, jnp.int32(0)))
 
@@ -193,7 +194,7 @@ def check_key(where: str, key: object) -> None:
         raise InputTypeError(f"{where}: key must be a typed key, got {type(key).__name__}; pass jax.random.key(0).")
     if key.ndim:
         raise InputTypeError(
-            f"{where}: key must be one key, got the shape {key.shape}; keys of images and samples are folded in for you."
+            f"{where}: key must be one key, got the shape {key.shape}; images and samples are folded in for you."
         )
 
 
@@ -202,7 +203,8 @@ def _accumulator(dtype: jnp.dtype) -> jnp.dtype:
     return jnp.dtype(dtype) if wide else jnp.dtype(jnp.float32)
 
 
-def _wide(value: Array) -> Array:
+def wide(value: Array) -> Array:
+    """Return a value in the dtype that sums are kept in: its own, or float32 where that is wider."""
     return value.astype(_accumulator(value.dtype))
 
 

@@ -27,7 +27,9 @@ class Score:
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxplain
-        >>> score = Score(jaxplain.from_function(lambda w, x: x @ w, jnp.eye(3)), jaxplain.Logit(1))
+        >>> def linear(weights, batch):
+        ...     return batch @ weights
+        >>> score = Score(jaxplain.from_function(linear, jnp.eye(3)), jaxplain.Logit(1))
         >>> jax.grad(score)(jnp.ones(3))
         Array([0., 1., 0.], dtype=float32)
     """
@@ -46,7 +48,7 @@ class Score:
         value = self.target(output_of(self.model, x, *self.extras))
         if value.ndim > 1:
             raise InputError(
-                f"{type(self.target).__name__}: a target must be a scalar or a vector of scores, got the shape {value.shape}; "
+                f"{type(self.target).__name__}: a target is a score or a vector of them, got the shape {value.shape}; "
                 "choose one entry of the output, for example Logit(index)."
             )
         return value

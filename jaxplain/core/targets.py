@@ -4,8 +4,8 @@ A target is a pytree that, called with one example's output, returns a scalar or
 from image to image (a label, a mask) is a leaf; a leaf may carry the images along a leading axis, and then every
 image gets its own entry. There are no other ways to write a target: not as an integer, a tuple or a list.
 
-How many axes a leaf has for one image is declared by ``rank``; ``"spatial"`` means one less than the output has. Targets
-written elsewhere may declare it as well; a leaf without it belongs to the images as soon as it has an axis.
+How many axes a leaf has for one image is declared by ``rank``; ``"spatial"`` means one less than the output has.
+Targets written elsewhere may declare it as well; a leaf without it belongs to the images as soon as it has an axis.
 """
 
 import dataclasses

@@ -73,5 +73,5 @@ def check_windows(where: str, shape: tuple[int, ...], window: tuple[int, ...], s
         raise InputError(f"{where}: window {window} does not fit the input {shape}; pass sizes from 1 to the input's.")
     if any(step < 1 or step > width for step, width in zip(stride, window, strict=True)):
         raise InputError(
-            f"{where}: stride {stride} must lie between 1 and the window {window}; a larger one leaves pixels uncovered."
+            f"{where}: stride {stride} must lie between 1 and the window {window}; a larger one leaves gaps."
         )

@@ -57,7 +57,9 @@ def explain(
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxplain
-        >>> model = jaxplain.from_function(lambda w, x: x @ w, jnp.eye(3))
+        >>> def linear(weights, batch):
+        ...     return batch @ weights
+        >>> model = jaxplain.from_function(linear, jnp.eye(3))
         >>> jaxplain.explain(model, jnp.ones((2, 3)), jaxplain.Logit(jnp.array([0, 2])), method="gradient")
         array([[1., 0., 0.],
                [0., 0., 1.]], dtype=float32)

@@ -56,7 +56,8 @@ class Job:
         target: What to explain; its leaves carry one entry per image of the source, or are shared.
         explanations: The methods.
         seed: Seed of all noise.
-        spec: JSON values of everything that decides the numbers besides methods and plan: model, data, input, target, seed.
+        spec: JSON values of everything that decides the numbers besides methods and plan: model, data, input, target,
+            seed.
         request: What is asked of the plan.
         steps: How stored maps become global maps.
         select: Which images of a label enter its global map.

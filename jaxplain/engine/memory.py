@@ -37,8 +37,8 @@ def parse_bytes(text: str | int) -> int:
 def bytes_per_sample(score: Score, x: Any) -> int:
     """Return an upper estimate of the bytes that one gradient of one example holds at once.
 
-    It is the size of every value in the traced forward and backward pass. XLA reuses buffers and fuses, so the true peak is
-    lower; no program is compiled.
+    It is the size of every value in the traced forward and backward pass. XLA reuses buffers and fuses, so the true
+    peak is lower; no program is compiled.
 
     Args:
         score: Score of one example, its leaves without images.

@@ -53,8 +53,8 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
     kind = jax.devices()[0].device_kind
     if manifest["device"] != kind and not replan:
         raise InputError(
-            f"run: the store was begun on {manifest['device']!r} and this is {kind!r}; results would agree to rounding only. "
-            "Go on there, or pass --replan."
+            f"run: the store was begun on {manifest['device']!r} and this is {kind!r}; results would agree "
+            "to rounding only. Go on there, or pass --replan."
         )
     known = np.asarray(manifest["fingerprint"]["outputs"], np.float32)
     if known.shape != outputs.shape or not np.allclose(

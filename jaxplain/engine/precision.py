@@ -18,8 +18,8 @@ Precision = Literal["exact", "fast", "bf16"]
 def at_precision(model: Model, precision: Precision) -> tuple[Model, contextlib.AbstractContextManager[Any]]:
     """Return the model, and the context to trace it in, at a precision.
 
-    "exact" multiplies matrices at the highest precision, "fast" at the device's default (TF32 on recent GPUs), "bf16" casts
-    parameters and inputs to bfloat16 and the outputs back to float32; maps are accumulated in float32 throughout.
+    "exact" multiplies matrices at the highest precision, "fast" at the device's default (TF32 on recent GPUs), "bf16"
+    casts parameters and inputs to bfloat16 and the outputs back to float32; maps are accumulated in float32 throughout.
 
     Raises:
         InputError: Another word.

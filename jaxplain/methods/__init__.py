@@ -1,9 +1,10 @@
 """Attribution methods: pure functions of one example, one file each.
 
-``f`` is a score, a function of one example to a scalar or a vector of K scores, and the map has the shape ``(*t, *in)``. Raw maps are
-signed, unscaled and keep their channel axis.
+``f`` is a score, a function of one example to a scalar or a vector of K scores, and the map has the shape ``(*t,
+*in)``. Raw maps are signed, unscaled and keep their channel axis.
 """
 
+from jaxplain.methods.grad_cam import grad_cam as grad_cam
 from jaxplain.methods.gradient import gradient as gradient
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients

@@ -46,7 +46,8 @@ def integrated_gradients(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> integrated_gradients(lambda x: jnp.sum(x**3), jnp.array([1.0, 2.0]), baseline=jnp.zeros(2), n_steps=4).round(4)
+        >>> cubes = lambda x: jnp.sum(x**3)
+        >>> integrated_gradients(cubes, jnp.array([1.0, 2.0]), baseline=jnp.zeros(2), n_steps=4).round(4)
         Array([1., 8.], dtype=float32)
     """
     nodes, weights = (jnp.asarray(values, x.dtype) for values in nodes_and_weights(rule, n_steps))
@@ -85,7 +86,8 @@ def integrated_gradients_with_diagnostics(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> _, figures = integrated_gradients_with_diagnostics(lambda x: x[0] ** 3, jnp.ones(1), baseline=jnp.zeros(1), n_steps=1)
+        >>> cube, one = lambda x: x[0] ** 3, jnp.ones(1)
+        >>> _, figures = integrated_gradients_with_diagnostics(cube, one, baseline=0 * one, n_steps=1)
         >>> float(figures["gap"])
         -0.25
     """

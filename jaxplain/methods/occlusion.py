@@ -22,9 +22,9 @@ def occlusion(
 ) -> Float[Array, "*out"]:
     """Slide a window of baseline over the input and record how far the score drops.
 
-    ``map_p = mean over the windows W that cover p of f(x) - f(x with W replaced by the baseline)``. The last window along an axis may
-    reach past the edge and is cut there. A window with one entry less than the input has axes hides all channels at once, and its drop is
-    written to each of them.
+    ``map_p = mean over the windows W that cover p of f(x) - f(x with W replaced by the baseline)``. The last
+    window along an axis may reach past the edge and is cut there. A window with one entry less than the input has axes
+    hides all channels at once, and its drop is written to each of them.
 
     Args:
         f: Score of one example.

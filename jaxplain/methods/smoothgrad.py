@@ -20,8 +20,8 @@ def smoothgrad(
 ) -> Float[Array, "*out"]:
     """Average the gradient over noisy copies of the input.
 
-    ``map = 1/n sum_i df/dx(x + e_i)`` with ``e_i ~ N(0, (sigma (max x - min x))^2)``; every sample is noisy, none is the clean
-    input.
+    ``map = 1/n sum_i df/dx(x + e_i)`` with ``e_i ~ N(0, (sigma (max x - min x))^2)``; every sample is noisy,
+    none is the clean input.
 
     Args:
         f: Score of one example.

@@ -22,7 +22,8 @@ def vargrad(
 ) -> Float[Array, "*out"]:
     """Take the variance of the gradient over noisy copies of the input.
 
-    ``map = 1/n sum_i (g_i - mean g)^2``, the population form (divided by n), with ``g_i = df/dx(x + e_i)`` and noise as in SmoothGrad.
+    ``map = 1/n sum_i (g_i - mean g)^2``, the population form (divided by n), with
+    ``g_i = df/dx(x + e_i)`` and noise as in SmoothGrad.
 
     Args:
         f: Score of one example.
@@ -60,8 +61,8 @@ def vargrad_with_diagnostics(
 ) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
     """Return the map and the relative standard error of its estimate.
 
-    The variance's standard error is ``sqrt((m4 - m2^2) / n)`` with the central moments m2 and m4, summed as squares over the map. The
-    powers are taken around the clean gradient, so that rounding does not swamp them.
+    The variance's standard error is ``sqrt((m4 - m2^2) / n)`` with the central moments m2 and m4, summed as squares
+    over the map. The powers are taken around the clean gradient, so that rounding does not swamp them.
 
     Args:
         f: As in ``vargrad``, like all that follows.
@@ -72,7 +73,8 @@ def vargrad_with_diagnostics(
         chunk: Samples evaluated together.
 
     Returns:
-        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; 0 for a map without variance.
+        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; 0 for a map without
+        variance.
 
     Example:
         >>> import jax, jax.numpy as jnp
