@@ -7,10 +7,10 @@ Whatever an earlier call has finished is used again; a killed call goes on where
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import chdir
 from pathlib import Path
 
 from rich.console import Console
@@ -21,15 +21,16 @@ from examples.fashion_mnist.subjects import FashionMnist, Generated, Subject, cl
 
 STAGES = ("data", "train", "run", "peppr", "report")
 SEED = 0
-# In place of the job's [peppr] table: every global map, the default fractions, every image.
-FULL_PEPPR = '[peppr]\nresamples = 1000\nbaseline = "mean"\n'
-
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "run": ("run", "job.toml"),
-    "peppr": ("peppr", "job.toml"),
-    "report": ("report", "store"),
-}
 REPORT = Path("store") / "report" / "index.html"
+# What `--full` changes of the job's [peppr].
+FULL = ("peppr.images=10000", "peppr.resamples=1000", "peppr.steps=20")
+
+
+def commands(folder: Path, *, full: bool) -> dict[str, tuple[str, ...]]:
+    """The command lines of the last three stages."""
+    job_file, store = os.path.relpath(folder / "job.toml"), os.path.relpath(folder / "store")
+    changes = [word for change in FULL for word in ("--set", change)] if full else []
+    return {"run": ("run", job_file), "peppr": ("peppr", job_file, *changes), "report": ("report", store)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,11 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "train" in stages:
             _train(subject, folder, console)
         if "run" in stages:
-            _job_file(subject, folder, full=options.full)
-            with chdir(folder):
-                for stage in stages[2:]:
-                    _heading(console, stage)
-                    _jaxplain(*COMMANDS[stage])
+            shutil.copyfile(subject.job_file, folder / "job.toml")  # what it names lies beside it
+        for stage in stages[2:]:
+            _heading(console, stage)
+            _jaxplain(*commands(folder, full=options.full)[stage])
     except fetch.GivenPathError as error:
         console.print(str(error), markup=False, highlight=False)
         return 2
@@ -112,14 +112,6 @@ def _train(subject: Subject, folder: Path, console: Console) -> None:
     done = {"settings": settings, "accuracy": accuracy, "seconds": seconds}
     record.write_text(json.dumps(done, indent=1), encoding="utf-8")  # last: it says that the checkpoint is whole
     console.print(f"Test accuracy {accuracy:.2%}, {subject.epochs} epochs in {seconds:.0f} s.")
-
-
-def _job_file(subject: Subject, folder: Path, *, full: bool) -> None:
-    """Put the job beside its data; with ``full``, the last table is the whole PEPPR."""
-    text = subject.job_file.read_text(encoding="utf-8")
-    if full:
-        text = text[: text.index("[peppr]")] + FULL_PEPPR
-    (folder / "job.toml").write_text(text, encoding="utf-8")
 
 
 def _jaxplain(*arguments: str) -> None:

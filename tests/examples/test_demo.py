@@ -35,7 +35,7 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(fetch, "fetch", lambda given, **_: None)
     monkeypatch.setattr(demo, "Generated", Tiny)
     commands = []
-    monkeypatch.setattr(demo, "_jaxplain", lambda *words: commands.append((*words, str(Path.cwd()))))
+    monkeypatch.setattr(demo, "_jaxplain", lambda *words: commands.append(words))
 
     def call(*arguments):
         commands.clear()
@@ -49,15 +49,16 @@ def ran(monkeypatch, tmp_path):
 def test_the_stages_follow_each_other_and_training_is_used_again(ran, tmp_path, capsys):
     folder = tmp_path / "runs" / "generated"
     assert ran() == 0
-    assert ran.commands == [(*words, str(folder)) for words in demo.COMMANDS.values()]
+    assert [words[0] for words in ran.commands] == ["run", "peppr", "report"]
+    assert ran.commands[0][1] == str(Path("runs/generated/job.toml"))
     told = capsys.readouterr().out
     assert "cannot be reached" in told and str(Path("runs/generated/store/report")) in told
     assert (folder / "job.toml").read_text() == Generated.job_file.read_text()
     checkpoint = (folder / "checkpoint").stat().st_mtime_ns
-    assert ran("--full", "--until", "run") == 0
+    assert ran("--full", "--until", "peppr") == 0
     assert (folder / "checkpoint").stat().st_mtime_ns == checkpoint
-    assert [words[0] for words in ran.commands] == ["run"]
-    assert demo.FULL_PEPPR in (folder / "job.toml").read_text()
+    assert [words[0] for words in ran.commands] == ["run", "peppr"]
+    assert all(change in ran.commands[1] for change in demo.FULL)
 
 
 def test_a_wrong_data_folder_is_one_line_and_exit_code_2(monkeypatch, tmp_path, capsys):
