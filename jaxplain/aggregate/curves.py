@@ -54,7 +54,6 @@ class Scored:
 
     Args:
         truth: ``(n, labels)`` booleans.
-        ends: ``(2, n, labels)``: scores of the full and of the blank images.
         steps: The steps of the sweep.
         weights: ``(n, 1 + resamples)``: ones, then how often each image occurs in each resample.
         one_label: Whether every image has one label, so that the highest score wins.
@@ -64,7 +63,6 @@ class Scored:
     """
 
     truth: np.ndarray
-    ends: np.ndarray
     steps: Steps
     weights: np.ndarray
     one_label: bool
@@ -88,14 +86,21 @@ def with_ones(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(counts), 1), counts.dtype), counts], axis=1)
 
 
-def ends(scored: Scored) -> dict[str, np.ndarray]:
-    """Measure the full and the blank images: name of the measure -> ``(2, labels + 1, 1 + resamples)``."""
+def ends(scored: Scored, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Measure the full and the blank images.
+
+    Args:
+        scored: What the orders share.
+        scores: ``(2, n, labels)``: of the full and of the blank images.
+
+    Returns:
+        "auc" and "accuracy", each ``(2, labels + 1, 1 + resamples)``.
+    """
     per_label: dict[str, list[np.ndarray]] = {"auc": [], "accuracy": []}
-    best = scored.ends.argmax(axis=2)
+    best = scores.argmax(axis=2)
     for label in range(scored.n_labels):
-        scores = scored.ends[:, :, label]
-        per_label["auc"].append(_auc(scored, scores, label))
-        per_label["accuracy"].append(_accuracy(scored, scores, best, label))
+        per_label["auc"].append(_auc(scored, scores[:, :, label], label))
+        per_label["accuracy"].append(_accuracy(scored, scores[:, :, label], best, label))
     return {name: _with_macro(scored, values) for name, values in per_label.items()}
 
 
@@ -142,14 +147,15 @@ def _measured(scored: Scored, inner: Sequence[np.ndarray], at_ends: np.ndarray) 
     areas = area(curves.swapaxes(0, 1), fractions)
     needed = [fraction_for(restore[:, label, 0], fractions) for label in range(scored.n_labels + 1)]
     return Measured(
-        _estimate(curves, scored.level),
-        _estimate(areas, scored.level),
-        _estimate(areas[1] - areas[0], scored.level),
+        estimate(curves, scored.level),
+        estimate(areas, scored.level),
+        estimate(areas[1] - areas[0], scored.level),
         np.array(needed),
     )
 
 
-def _estimate(values: np.ndarray, level: float) -> Estimate:
+def estimate(values: np.ndarray, level: float) -> Estimate:
+    """Split ``(..., 1 + resamples)`` into the plain value and the interval over the resamples."""
     return Estimate(values[..., 0], *interval(values[..., 1:], level))
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxplain.core.ranking import rank
+from jaxplain.core.ranking import Coarse, rank, rank_coarse
 
 N_RANDOM = 10
 
@@ -45,11 +45,29 @@ class Order:
     reason: str = ""
 
 
-def order_of(name: str, scores: np.ndarray, *, group: str = "", kind: Literal["method", "control"] = "method") -> Order:
-    """Rank a global map; a map with NaN (no images) gives an order that says so."""
+def order_of(
+    name: str,
+    scores: np.ndarray,
+    *,
+    group: str = "",
+    kind: Literal["method", "control"] = "method",
+    shape: tuple[int, ...] | None = None,
+    coarse: Coarse = "native",
+) -> Order:
+    """Rank a global map; a map with NaN (no images) gives an order that says so.
+
+    Args:
+        name: Name of the order.
+        scores: The map, the most important pixels highest.
+        group: Its group.
+        kind: "method" or "control".
+        shape: The image's axes, where the map may be coarser.
+        coarse: How a coarser map is ranked; see ``jaxplain.core.ranking.rank_coarse``.
+    """
     if np.isnan(scores).any():
         return Order(name, None, kind, group, f"the map of {group or name} is not defined: no images, or NaN in a map")
-    return Order(name, rank(scores), kind, group)
+    same = shape is None or scores.shape == shape
+    return Order(name, rank(scores) if same else rank_coarse(scores, shape or (), how=coarse), kind, group)
 
 
 def controls(

@@ -21,6 +21,7 @@ from jaxplain.aggregate.moments import Moments
 from jaxplain.aggregate.percentile import largest, percentile
 from jaxplain.core.maps import MapSteps, divide
 from jaxplain.engine.ahead import read_ahead
+from jaxplain.engine.events import Advanced, Started, Watcher, unwatched
 
 BLOCK_VALUES = 1 << 22
 """Values per block: 32 MB in float64."""
@@ -93,7 +94,7 @@ def finalize(
     steps: MapSteps = MapSteps(),  # noqa: B008  a frozen value
     select: Select = "true",
     exclude: tuple[int, ...] = (),
-    progress: Callable[[str, int, int], None] | None = None,
+    watch: Watcher = unwatched,
 ) -> dict[str, GlobalMaps]:
     """Compute and write the global maps of finished methods.
 
@@ -105,7 +106,7 @@ def finalize(
         steps: Sign, pooling and scale.
         select: Which images belong to a label.
         exclude: Labels left out of the macro map.
-        progress: Called with the method, the rows done and the rows in all.
+        watch: Called with events.
 
     Returns:
         The global maps by method.
@@ -116,10 +117,11 @@ def finalize(
     labels, predictions, status = (store.rows(field) for field in ("label", "prediction", "status"))
     made = {}
     for name in methods:
-        report = None if progress is None else lambda done, of, name=name: progress(name, done, of)
+        maps = store.maps(name)
+        watch(Started("finalize", len(status), facts={"method": name}))
         made[name] = global_maps(
-            store.maps(name), labels, predictions, status,
-            n_labels=n_labels, steps=steps, select=select, exclude=exclude, progress=report,
+            maps, labels, predictions, status,
+            n_labels=n_labels, steps=steps, select=select, exclude=exclude, watch=watch,
         )  # fmt: skip
         write(name, made[name].groups, made[name].arrays, made[name].attributes, made[name].dimensions)
     return made
@@ -135,7 +137,7 @@ def global_maps(
     steps: MapSteps = MapSteps(),  # noqa: B008  a frozen value
     select: Select = "true",
     exclude: tuple[int, ...] = (),
-    progress: Callable[[int, int], None] | None = None,
+    watch: Watcher = unwatched,
 ) -> GlobalMaps:
     """Compute the global maps of one method; see ``finalize``."""
     stream = _Stream(maps, np.asarray(status) == 0, steps)
@@ -151,8 +153,7 @@ def global_maps(
         block = block if divisor is None else divide(block, np.float64(divisor))
         part = grouping.moments(block, labels[rows], predictions[rows], stream.valid[rows])
         found = merge_groups(found, part)
-        if progress is not None:
-            progress(rows.stop, len(stream.valid))
+        watch(Advanced("finalize", rows.stop - rows.start))
     whole = grouping.complete(found, stream.space)
     reasons = {name: "no images" for name, moments in whole.items() if not moments.count}
     codes, counts = np.unique(status, return_counts=True)

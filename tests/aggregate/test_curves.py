@@ -24,15 +24,15 @@ def setup(one_label, missing=False):
     swept = (rng.normal(size=(1, 2, 3, LABELS, N)) + truth.T).astype(np.float32).round(1)
     ends = (rng.normal(size=(2, N, LABELS)) + [[[2.0]], [[0.0]]] * truth).astype(np.float32)
     weights = curves.with_ones(resample_counts(N, RESAMPLES, seed=0))
-    scored = curves.Scored(truth, ends, STEPS, weights, one_label, (0, 1, 2), level=0.9)
-    return scored, swept
+    scored = curves.Scored(truth, STEPS, weights, one_label, (0, 1, 2), level=0.9)
+    return scored, swept, ends
 
 
-def naive(scored, swept, rows):
+def naive(scored, swept, ends, rows):
     """Curves (modes, fractions, labels + 1) of AUC and accuracy on these rows, by the book."""
     found = {"auc": np.empty((2, 6, LABELS + 1)), "accuracy": np.empty((2, 6, LABELS + 1))}
     for mode in range(2):
-        masks = [scored.ends[mode], *swept[0, mode].transpose(0, 2, 1)[[0, 0, 1, 2]], scored.ends[1 - mode]]
+        masks = [ends[mode], *swept[0, mode].transpose(0, 2, 1)[[0, 0, 1, 2]], ends[1 - mode]]
         for step, scores in enumerate(masks):
             scores, truth = scores[rows], scored.truth[rows]
             for label in range(LABELS):
@@ -52,10 +52,10 @@ def naive(scored, swept, rows):
 @pytest.mark.parametrize("one_label", [True, False])
 @pytest.mark.parametrize("missing", [True, False])
 def test_curves_areas_and_intervals_equal_a_naive_loop(one_label, missing):
-    scored, swept = setup(one_label, missing)
-    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored))
-    plain = naive(scored, swept, np.arange(N))
-    drawn = [naive(scored, swept, np.repeat(np.arange(N), count)) for count in scored.weights.T[1:]]
+    scored, swept, ends = setup(one_label, missing)
+    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored, ends))
+    plain = naive(scored, swept, ends, np.arange(N))
+    drawn = [naive(scored, swept, ends, np.repeat(np.arange(N), count)) for count in scored.weights.T[1:]]
     for name, measured in got.items():
         np.testing.assert_allclose(measured.curve.value, plain[name], rtol=1e-12)
         areas = np.stack([np.trapezoid(run[name], STEPS.fractions, axis=1) for run in drawn])
@@ -72,8 +72,10 @@ def test_curves_areas_and_intervals_equal_a_naive_loop(one_label, missing):
 
 
 def test_auc_intervals_are_exactly_those_of_the_same_resamples():
-    scored, swept = setup(one_label=False)
-    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored))["auc"]
+    scored, swept, ends = setup(one_label=False)
+    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored, ends))[
+        "auc"
+    ]
     rows = [np.repeat(np.arange(N), count) for count in scored.weights.T[1:]]
     drawn = np.array([auc(swept[0, 1, 1, 0][r], scored.truth[r, 0]) for r in rows])
     low, high = np.quantile(drawn, [(1 - 0.9) / 2, (1 + 0.9) / 2])
@@ -81,8 +83,10 @@ def test_auc_intervals_are_exactly_those_of_the_same_resamples():
 
 
 def test_a_label_without_images_is_nan_with_a_reason_and_out_of_macro():
-    scored, swept = setup(one_label=True, missing=True)
-    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored))["auc"]
+    scored, swept, ends = setup(one_label=True, missing=True)
+    got = curves.measure(scored, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(scored, ends))[
+        "auc"
+    ]
     assert scored.reasons() == {2: f"no positive among {N} images"}
     assert np.isnan(got.curve.value[..., 2]).all() and np.isnan(got.fraction_for_95[2])
     np.testing.assert_allclose(got.curve.value[..., 3], got.curve.value[..., :2].mean(axis=-1))
@@ -90,7 +94,7 @@ def test_a_label_without_images_is_nan_with_a_reason_and_out_of_macro():
 
 
 def test_no_resamples_give_values_without_intervals():
-    scored, swept = setup(one_label=True)
-    few = curves.Scored(scored.truth, scored.ends, STEPS, scored.weights[:, :1], True, (0, 1))
-    got = curves.measure(few, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(few))["auc"]
+    scored, swept, ends = setup(one_label=True)
+    few = curves.Scored(scored.truth, STEPS, scored.weights[:, :1], True, (0, 1))
+    got = curves.measure(few, lambda order, mode, label: swept[order, mode, :, label], 0, curves.ends(few, ends))["auc"]
     assert np.isfinite(got.gap.value).all() and np.isnan(got.gap.low).all()

@@ -169,8 +169,8 @@ def test_unfinished_shards_are_named():
         finalize(store, functools.partial(write_groups, store.storage), methods=("m",), n_labels=LABELS)
 
 
-def test_progress_counts_rows():
+def test_events_count_rows():
     maps, labels, predictions, status = images()
     seen = []
-    global_maps(maps, labels, predictions, status, n_labels=LABELS, progress=lambda done, of: seen.append((done, of)))
-    assert seen[-1] == (N, N)
+    global_maps(maps, labels, predictions, status, n_labels=LABELS, watch=seen.append)
+    assert sum(event.units for event in seen) == N
