@@ -27,11 +27,10 @@ class Score:
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxplain
-        >>> def linear(weights, batch):
-        ...     return batch @ weights
-        >>> score = Score(jaxplain.from_function(linear, jnp.eye(3)), jaxplain.Logit(1))
+        >>> model = jaxplain.from_function(jnp.multiply, jnp.array([[1.0, 2.0, 3.0]]))
+        >>> score = Score(model, jaxplain.Logit(1))
         >>> jax.grad(score)(jnp.ones(3))
-        Array([0., 1., 0.], dtype=float32)
+        Array([0., 2., 0.], dtype=float32)
     """
 
     model: Model

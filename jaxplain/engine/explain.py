@@ -57,12 +57,10 @@ def explain(
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxplain
-        >>> def linear(weights, batch):
-        ...     return batch @ weights
-        >>> model = jaxplain.from_function(linear, jnp.eye(3))
+        >>> model = jaxplain.from_function(jnp.multiply, jnp.array([[1.0, 2.0, 3.0]]))
         >>> jaxplain.explain(model, jnp.ones((2, 3)), jaxplain.Logit(jnp.array([0, 2])), method="gradient")
         array([[1., 0., 0.],
-               [0., 0., 1.]], dtype=float32)
+               [0., 0., 3.]], dtype=float32)
     """
     entry = find_method(method if isinstance(method, str) else getattr(method, "__name__", str(method)))
     if callable(method) and METHODS[entry.name].function is not method:
