@@ -10,7 +10,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,13 @@ class Names(Sequence[str]):
             raise IndexError(i)
         first, last = self._offsets[i % len(self)], self._offsets[i % len(self) + 1]
         return self._blob[first:last].tobytes().decode(errors="surrogateescape")
+
+    @property
+    def sound(self) -> bool:
+        """Tell whether the offsets cut the bytes into texts."""
+        ends = self._offsets
+        whole = ends.ndim == 1 and len(ends) > 0 and ends[0] == 0 and ends[-1] == len(self._blob)
+        return bool(whole and (np.diff(ends) >= 0).all())
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -134,9 +141,23 @@ def _walk(root: str, inside: str, seen: set[str]) -> list[tuple[str, int, int]]:
                 if real not in seen:  # links may form a ring
                     found += _walk(root, path, seen | {real})
             elif entry.name.lower().endswith(SUFFIXES):
-                facts = entry.stat()
-                found.append((path, facts.st_size, facts.st_mtime_ns))
+                if entry.is_file():
+                    facts = entry.stat()
+                    found.append((path, facts.st_size, facts.st_mtime_ns))
+                elif entry.is_symlink():
+                    raise InputError(f"{root}: {path!r} is a link that leads nowhere; mend or remove it.")
     return found
+
+
+def index_of(source: Any) -> Index:
+    """Return the index of any source, with the labels that it uses; arrays have neither paths nor sizes nor times."""
+    n = len(source)
+    known: Index | None = getattr(source, "index", None)
+    label = source.labels if source.labels is not None else np.full(n, -1, np.int64)
+    if known is not None:
+        return replace(known, label=label, class_names=source.class_names)
+    nothing = np.zeros(n, np.int64)
+    return Index(source.ids, nothing, nothing, label, None, source.class_names)
 
 
 def index_bytes(index: Index) -> bytes:
@@ -181,7 +202,10 @@ def parse_index(raw: bytes, where: str) -> Index:
                 tuple(classes) if len(classes) else None,
             )
             sound = archive["fingerprint"].tobytes().hex() == index.fingerprint
-            sound = sound and len({len(index.id), len(index.size), len(index.mtime_ns), len(index.label)}) == 1
+            n = len(index)
+            sound = sound and (index.id.dtype == np.uint64) and len(index.label) == n > 0
+            sound = sound and index.size.shape == index.mtime_ns.shape == index.id.shape == (n,)
+            sound = sound and (index.paths is None or len(paths) == n) and paths.sound and classes.sound
     except InputError:
         raise
     except (ValueError, KeyError, OSError, EOFError, IndexError, TypeError, zipfile.BadZipFile, zlib.error) as error:

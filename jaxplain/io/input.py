@@ -70,11 +70,6 @@ class Input:
         if self.divisor == 0 or any(value <= 0 for value in self.std):
             raise InputError("input: divisor must not be 0 and std must be positive; check both.")
 
-    @property
-    def fixes_size(self) -> bool:
-        """Tell whether every image leaves with the same height and width, whatever it came with."""
-        return self.crop is not None or isinstance(self.resize, tuple)
-
     def from_pil(self, image: Image.Image) -> np.ndarray:
         """Turn an opened image file into float32 (H, W, C).
 
@@ -89,13 +84,16 @@ class Input:
                 f"input.mode: {self.mode!r} would cut pixels of more than 8 bits ({image.mode}); "
                 "use mode 'F' and a divisor."
             )
+        whole = image.mode != "F"
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")
         if image.mode != self.mode:
             image = image.convert(self.mode)
         height, width = _target(self.resize, image.height, image.width)
         if (height, width) != (image.height, image.width):
             image = image.resize((width, height), FILTERS[self.interpolation])
         pixels = np.asarray(image)
-        return self._scaled(self._cropped(pixels[..., None] if pixels.ndim == 2 else pixels), "an image file")
+        return self._scaled(self._cropped(pixels[..., None] if pixels.ndim == 2 else pixels), "an image file", whole)
 
     def from_array(self, array: Any) -> np.ndarray:
         """Turn one example of an array source into float32 (H, W, C) (any shape for layout ``"any"``)."""
@@ -105,11 +103,12 @@ class Input:
         """Turn examples (B, ...) of an array source into float32 (B, H, W, C)."""
         if batch.dtype.kind not in "biuf":
             raise InputError(f"input: pixels of dtype {batch.dtype} are no numbers; store integers or floats.")
+        whole = batch.dtype.kind in "iu"
         layout = self.layout or {3: "HW", 4: "HWC"}.get(batch.ndim, "any")
         if layout == "any":
             if self.resize is not None or self.crop is not None:
                 raise InputError(f"input: resize and crop need images, got examples of shape {batch.shape[1:]}.")
-            return self._scaled(batch, "an array")
+            return self._scaled(batch, "an array", whole)
         if batch.ndim != 1 + len(layout):
             raise InputError(
                 f"input.layout: {layout!r} has {len(layout)} axes, an example has shape {batch.shape[1:]}; "
@@ -119,14 +118,14 @@ class Input:
         height, width = _target(self.resize, *batch.shape[1:3])
         if (height, width) != batch.shape[1:3]:
             batch = np.stack([self._resized(one, height, width) for one in batch])
-        return self._scaled(self._cropped(batch), "an array")
+        return self._scaled(self._cropped(batch), "an array", whole)
 
     def _resized(self, one: np.ndarray, height: int, width: int) -> np.ndarray:
-        planes = [Image.fromarray(np.ascontiguousarray(plane, np.float32)) for plane in np.moveaxis(one, -1, 0)]
+        # 8-bit planes are filtered in 8 bits: an array and an image file of the same pixels give the same input.
+        kept = np.uint8 if one.dtype == np.uint8 else np.float32
+        planes = [Image.fromarray(np.ascontiguousarray(plane, kept)) for plane in np.moveaxis(one, -1, 0)]
         how = FILTERS[self.interpolation]
-        resized = np.stack([np.asarray(plane.resize((width, height), how)) for plane in planes], axis=-1)
-        # Integers stay integers, so that arrays and image files of the same pixels give the same input.
-        return np.rint(resized).astype(one.dtype) if one.dtype.kind in "iu" else resized
+        return np.stack([np.asarray(plane.resize((width, height), how)) for plane in planes], axis=-1)
 
     def _cropped(self, pixels: np.ndarray) -> np.ndarray:
         if self.crop is None:
@@ -138,12 +137,13 @@ class Input:
         top, left = (height - rows) // 2, (width - columns) // 2
         return pixels[..., top : top + rows, left : left + columns, :]
 
-    def _scaled(self, pixels: np.ndarray, what: str) -> np.ndarray:
-        if self.divisor is None and pixels.dtype.kind in "iu":
+    def _scaled(self, pixels: np.ndarray, what: str, whole: bool) -> np.ndarray:
+        if self.divisor is None and whole:
             raise InputError(
-                f"input.divisor: {what} holds {pixels.dtype} pixels; say what divides them: 255 for 0 ... 1, 1 to keep."
+                f"input.divisor: {what} holds integer pixels; say what divides them: 255 for 0 ... 1, 1 to keep them."
             )
-        scaled = pixels.astype(np.float32)
+        with np.errstate(over="ignore"):  # float64 beyond float32 becomes Inf, which the status tells
+            scaled = pixels.astype(np.float32)
         if self.divisor not in (None, 1.0):
             scaled /= np.float32(self.divisor)
         for name, values in (("mean", self.mean), ("std", self.std)):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,7 +136,7 @@ def _row_of(where: str, header: list[str], lines: list[list[str]], n: int, image
 
 
 def _single(where: str, words: list[str], row_of: np.ndarray, names: Sequence[str] | None) -> Labels:
-    numeric = all(word == "" or word.lstrip("-").isdecimal() for word in words)
+    numeric = all(re.fullmatch(r"(-?[0-9]{1,9})?", word) for word in words)
     if names is None and not numeric:
         names = sorted({word for word in words if word})
     number_of = {str(name): i for i, name in enumerate(names or ())}

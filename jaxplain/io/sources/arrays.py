@@ -26,7 +26,10 @@ class ArraySource:
         self.ids = np.arange(len(images), dtype=np.uint64)
         self.names: Sequence[str] | None = None
         self.reasons: dict[int, str] = {}
-        self.shape = how.from_arrays(self._pixels(np.zeros(1, np.int64))).shape[1:]
+        try:
+            self.shape = how.from_arrays(self._pixels(np.zeros(1, np.int64))).shape[1:]
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
         self._fingerprint: str | None = None
 
     def __len__(self) -> int:
@@ -52,7 +55,7 @@ class ArraySource:
         picked = checked_rows(rows, len(self))
         image = self._how.from_arrays(self._pixels(picked)) if len(picked) else np.zeros((0, *self.shape), np.float32)
         status = np.zeros(len(picked), np.uint8)
-        bad = ~np.isfinite(image.reshape(len(picked), -1)).all(axis=1)
+        bad = ~np.isfinite(image).all(axis=tuple(range(1, image.ndim)))
         if bad.any():
             image[bad] = 0
             status[bad] = codes.BAD_PIXELS

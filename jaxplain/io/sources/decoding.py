@@ -3,7 +3,17 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from jaxplain._errors import InputError
 from jaxplain.io.input import Input
@@ -12,7 +22,16 @@ MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decoded."""
 MAX_FILE = 2**30
 """Larger files are refused before they are read."""
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = (
+    BmpImagePlugin.BmpImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    PpmImagePlugin.PpmImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+)
+"""Nothing else is tried, whatever a file says it is: some decoders of Pillow start other programs."""
 
 
 class Unreadable(Exception):
@@ -35,6 +54,8 @@ def decode_image(raw: bytes, how: Input) -> np.ndarray:
             return how.from_pil(image)
     except (Unreadable, InputError, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"no image of a known format ({', '.join(FORMATS)})") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Unreadable(f"more than {MAX_PIXELS} pixels") from error
     except Exception as error:  # a decoder fed with damaged bytes may raise nearly anything

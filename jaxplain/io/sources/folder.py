@@ -91,6 +91,8 @@ class FolderSource:
 
     def _bytes(self, row: int) -> bytes:
         where = self._where(row)
+        if ".." in self.names[row].split("/") or self.names[row].startswith("/"):
+            raise InputError(f"{where}: leads out of the folder; run `jaxplain index {self.directory}` again.")
         with open(os.path.join(self.directory, self.names[row]), "rb") as file:
             facts = os.fstat(file.fileno())
             if (facts.st_size, facts.st_mtime_ns) != (self.index.size[row], self.index.mtime_ns[row]):

@@ -24,7 +24,7 @@ def open_npy(path: str | os.PathLike[str]) -> Any:
     where = os.fspath(path)
     try:
         with open(path, "rb") as file:
-            return _locate(file, where, where)
+            return _locate(file, where, where, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise InputError(f"{where}: no such file; check the path.") from None
 
@@ -40,7 +40,8 @@ def open_npz_member(path: str | os.PathLike[str], key: str) -> Any:
             member = members[key]
             if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
                 with open(path, "rb") as file:
-                    return _locate(_skip_local_header(file, member.header_offset, where), os.fspath(path), where)
+                    _skip_local_header(file, member.header_offset, where)
+                    return _locate(file, os.fspath(path), where, file.tell() + member.file_size)
             if member.file_size > MAX_UNPACKED:
                 raise InputError(
                     f"{where}: declares {member.file_size} bytes, more than {MAX_UNPACKED}; store it uncompressed."
@@ -115,13 +116,12 @@ def npz_keys(path: str | os.PathLike[str]) -> list[str]:
         return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
-def _skip_local_header(file: BinaryIO, start: int, where: str) -> BinaryIO:
+def _skip_local_header(file: BinaryIO, start: int, where: str) -> None:
     file.seek(start)
     header = file.read(30)
     if len(header) < 30 or header[:4] != b"PK\3\4":
         raise InputError(f"{where}: not a sound .npz archive (local header); copy or write it again.")
     file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
-    return file
 
 
 def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -142,16 +142,14 @@ def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], bool, np.dtype
     return shape, fortran, dtype
 
 
-def _locate(file: BinaryIO, path: str, where: str) -> Any:
+def _locate(file: BinaryIO, path: str, where: str, end: int) -> Any:
     shape, fortran, dtype = _header(file, where)
-    offset = file.tell()
+    offset, size = file.tell(), math.prod(shape) * dtype.itemsize
+    if offset + size > end:
+        raise InputError(f"{where}: truncated, {size} bytes are declared and {end - offset} there; copy it again.")
     if not fortran or len(shape) == 1:
         return RowFile(path, offset, dtype, shape)
-    size = math.prod(shape) * dtype.itemsize
-    raw = file.read(size)
-    if len(raw) < size:
-        raise InputError(f"{where}: truncated, {size} bytes are declared and {len(raw)} there; copy it again.")
-    return np.frombuffer(raw, dtype).reshape(shape, order="F")
+    return np.frombuffer(file.read(size), dtype).reshape(shape, order="F")
 
 
 def _unpack(file: BinaryIO, size: int, where: str) -> np.ndarray:
