@@ -74,7 +74,8 @@ def prepare(
         InputTypeError: Missing context or wrong types.
     """
     entry = find_method(method)
-    knobs = entry.check_knobs(given)
+    # Defaults are filled in, so that a knob left alone and one given its default make the same program.
+    knobs = entry.check_knobs({**{knob.name: knob.default for knob in entry.knobs.values()}, **given})
     entry.check_context({"key": True, **given})
     statics = {name: value for name, value in knobs.items() if entry.knobs[name].kind != "traced"}
     context: dict[str, Any] = {}

@@ -1,0 +1,171 @@
+"""Explaining arrays: independence from batch and chunk, keys by image id, one program, refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxplain
+from jaxplain import InputError, Logit, Logits, Predicted
+from jaxplain._errors import InputTypeError
+from jaxplain._registry import METHODS, find_method
+from jaxplain.core.baselines import Blur, ChannelMean, Constant, Noise
+from jaxplain.testing import tol
+from jaxplain.testing.compiles import count_compiles
+from jaxplain.testing.networks import LAYER, SHAPE, images, relu_network, smooth_network
+
+KEY = jax.random.key(5)
+find_method("gradient")
+
+
+def keywords_of(name):
+    entry = METHODS[name]
+    context = {"baseline": 0.0, "layer": LAYER, "key": KEY}
+    small = {"n_samples": 5, "n_steps": 5, "window": (4, 4), "stride": (2, 2)}
+    return {word: value for word, value in context.items() if word in entry.context} | {
+        word: value for word, value in small.items() if word in entry.knobs
+    }
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_batch_and_chunk_change_rounding_only_on_smooth_networks(name):
+    x, model = images(64), smooth_network()
+    want = jaxplain.explain(model, x, Predicted(), method=name, batch=64, **keywords_of(name))
+    variants = [{"batch": 1}, {"batch": 7}]
+    if "chunk" in METHODS[name].knobs:
+        variants = [{"batch": 1, "chunk": 1}, {"batch": 7, "chunk": 3}, {"batch": 64, "chunk": 100}]
+    for variant in variants:
+        got = jaxplain.explain(model, x, Predicted(), method=name, **variant, **keywords_of(name))
+        np.testing.assert_allclose(got, want, **tol(np.float32, terms=5, scale=float(np.abs(want).max()), safety=64))
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_batch_and_chunk_on_relu_networks(name):
+    """A gate at zero may flip, so the bound is on the 99th percentile of the relative L2 difference: 1e-2."""
+    x, model = images(64), relu_network()
+    want = jaxplain.explain(model, x, Predicted(), method=name, batch=64, **keywords_of(name)).reshape(64, -1)
+    for variant in ({"batch": 1}, {"batch": 7}):
+        got = jaxplain.explain(model, x, Predicted(), method=name, **variant, **keywords_of(name)).reshape(64, -1)
+        difference = np.linalg.norm(got - want, axis=1) / (np.linalg.norm(want, axis=1) + 1e-12)
+        assert np.percentile(difference, 99) <= 1e-2
+
+
+def test_noise_depends_on_the_image_id_alone():
+    x, model = images(6), smooth_network()
+    knobs = {"method": "smoothgrad", "key": KEY, "n_samples": 3, "batch": 3}
+    ids = np.array([7, 2**40 + 1, 3, 2**63, 11, 5], np.uint64)
+    want = jaxplain.explain(model, x, Logit(0), ids=ids, **knobs)
+    order = np.array([4, 1, 0, 5, 3, 2])
+    shuffled = jaxplain.explain(model, x[order], Logit(0), ids=ids[order], **knobs)
+    np.testing.assert_array_equal(shuffled, want[order])
+    other = jaxplain.explain(model, x, Logit(0), ids=ids + np.uint64(1), **knobs)
+    assert np.abs(other - want).max() > 1e-3
+
+
+def test_one_program_for_labels_floats_and_ragged_batches():
+    x, model = images(10), smooth_network()
+    knobs = {"method": "smoothgrad", "key": KEY, "n_samples": 2, "batch": 4}
+    labels = np.arange(10) % 5
+    jaxplain.explain(model, x, Predicted(), sigma=0.2, **knobs)
+    jaxplain.explain(model, x, Logit(0), sigma=0.2, **knobs)
+    other = smooth_network(seed=1)
+    with count_compiles() as count:
+        for label, sigma in zip(range(10), [0.1, np.float32(0.3), 1] * 4, strict=False):
+            jaxplain.explain(model, x, Logit(label % 5), sigma=sigma, **knobs)
+        jaxplain.explain(model, x, Logit(labels), **knobs)
+        jaxplain.explain(model, x[:7], Logit(np.int64(3)), **knobs)
+        jaxplain.explain(other, x, Predicted(), **knobs)
+    assert count.programs == 0
+
+
+def test_predicted_is_the_class_of_the_clean_pass():
+    x, model = images(9), smooth_network()
+    predicted = np.asarray(jnp.argmax(model(x), axis=-1))
+    got = jaxplain.explain(model, x, Predicted(), method="gradient", batch=4)
+    np.testing.assert_array_equal(got, jaxplain.explain(model, x, Logit(predicted), method="gradient", batch=4))
+
+
+def test_several_targets_share_one_call():
+    x, model = images(3), smooth_network()
+    both = jaxplain.explain(model, x, Logits(np.array([4, 1])), method="gradient")
+    for column, label in enumerate((4, 1)):
+        one = jaxplain.explain(model, x, Logit(label), method="gradient")
+        np.testing.assert_allclose(both[:, column], one, **tol(np.float32, terms=100))
+
+
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        0.25,
+        np.array([0.1, 0.2], np.float32),
+        images(1)[0],
+        images(4),
+        Constant(0.5),
+        ChannelMean(),
+        Blur(1.0),
+        Noise(0.3),
+    ],
+    ids=["number", "channels", "image", "per image", "Constant", "ChannelMean", "Blur", "Noise"],
+)
+def test_baselines(baseline):
+    """Completeness holds against each baseline: the map sums to f(x) - f(b)."""
+    x, model = images(4), smooth_network()
+    knobs = {"method": "integrated_gradients", "baseline": baseline, "n_steps": 24, "key": KEY}
+    got = jaxplain.explain(model, x, Logit(1), **knobs)
+    one = jaxplain.explain(model, x, Logit(1), **knobs, batch=1)
+    np.testing.assert_allclose(got, one, **tol(np.float32, terms=24, scale=float(np.abs(got).max())))
+    if not callable(baseline):
+        full = np.broadcast_to(np.asarray(baseline, np.float32), x.shape)
+        change = np.asarray(model(x)[:, 1] - model(full)[:, 1])
+        np.testing.assert_allclose(got.sum(axis=(1, 2, 3)), change, **tol(np.float32, terms=x[0].size, safety=32))
+
+
+def test_bf16_is_near_and_exact_is_at_least_as_near():
+    x, model = images(8), smooth_network()
+    want = jaxplain.explain(model, x, Logit(1), method="gradient", precision="exact")
+    got = jaxplain.explain(model, x, Logit(1), method="gradient", precision="bf16")
+    assert got.dtype == np.float32
+    error = np.linalg.norm(got - want) / np.linalg.norm(want)
+    assert 0 < error < 0.03  # bfloat16 keeps 8 bits: about 4e-3 per product, a few products deep
+
+
+def refused(match, *args, error=InputError, **knobs):
+    with pytest.raises(error, match=match):
+        jaxplain.explain(*args, **knobs)
+
+
+def test_refusals_say_what_to_do():
+    x, model = images(2), smooth_network()
+    refused("did you mean 'smoothgrad'", model, x, Logit(0), method="smothgrad")
+    refused("did you mean 'n_samples'", model, x, Logit(0), method="smoothgrad", key=KEY, n_sample=3)
+    refused("jax.random.key", model, x, Logit(0), method="smoothgrad", error=InputTypeError)
+    refused("jax.random.key", model, x, Logit(0), method="smoothgrad", key=jax.random.PRNGKey(0), error=InputTypeError)
+    refused("sigma = -1", model, x, Logit(0), method="smoothgrad", key=KEY, sigma=-1)
+    refused("n_samples", model, x, Logit(0), method="smoothgrad", key=KEY, n_samples=0)
+    refused("n_samples must be of type int", model, x, Logit(0), method="smoothgrad", key=KEY, n_samples=2.5)
+    refused("gauss_legendre", model, x, Logit(0), method="integrated_gradients", baseline=0.0, rule="gaus")
+    refused("baseline= is required", model, x, Logit(0), method="integrated_gradients", error=InputTypeError)
+    refused("does not fit examples", model, x, Logit(0), method="occlusion", baseline=np.zeros((3, 3)))
+    refused("window", model, x, Logit(0), method="occlusion", baseline=0.0, window=(40, 40))
+    refused("leaves gaps", model, x, Logit(0), method="occlusion", baseline=0.0, window=(2, 2), stride=(3, 3))
+    refused("from_linen", lambda x: x, x, Logit(0), method="gradient", error=InputTypeError)
+    refused(
+        "convert them to float",
+        model,
+        np.zeros((2, *SHAPE), np.uint8),
+        Logit(0),
+        method="gradient",
+        error=InputTypeError,
+    )
+    refused(r"x\[None\]", model, np.zeros((0, *SHAPE), np.float32), Logit(0), method="gradient")
+    refused("one per image", model, x, Logit(0), method="gradient", ids=np.arange(3))
+    refused("512MiB", model, x, Logit(0), method="gradient", memory="much")
+    refused("more than the budget", model, x, Logit(0), method="gradient", memory="10 KB")
+    with pytest.raises(InputTypeError, match=r"jaxplain\.methods"):
+        jax.jit(lambda x: jaxplain.explain(model, x, Logit(0), method="gradient"))(x)
+
+
+def test_an_unresolved_prediction_raises():
+    score = jaxplain.Score(smooth_network(), Predicted())
+    with pytest.raises(InputTypeError, match="not resolved"):
+        score(jnp.asarray(images(1)[0]))
