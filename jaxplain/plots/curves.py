@@ -35,6 +35,8 @@ class Curve:
         erase_interval: Lower and upper bound per step (2, step), or None.
         restore_interval: Lower and upper bound per step (2, step), or None.
         control: Whether the order came from no explanation.
+        line: Number of its color and dash among those of its kind; None takes the place in the figure. With numbers a
+            method looks the same in all figures.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Curve:
     erase_interval: NDArray[np.float64] | None = None
     restore_interval: NDArray[np.float64] | None = None
     control: bool = False
+    line: int | None = None
 
     def values(self, part: Part) -> NDArray[np.float64]:
         return self.erase if part == "erase" else self.restore
@@ -122,6 +125,16 @@ def curve_figure(
     return figure
 
 
+def line_numbers(curves: Sequence[Curve]) -> list[int]:
+    """Return the number of every curve's color and dash: its own, or its place among the curves of its kind."""
+    seen = {True: 0, False: 0}
+    numbers = []
+    for curve in curves:
+        numbers.append(seen[curve.control] if curve.line is None else curve.line)
+        seen[curve.control] += 1
+    return numbers
+
+
 def _limits(curves: Sequence[Curve], parts: Sequence[Part]) -> tuple[float, float]:
     values = [curve.values(part) for curve in curves for part in parts]
     values += [band for curve in curves for part in parts if (band := curve.interval(part)) is not None]
@@ -148,10 +161,8 @@ def _draw_panel(axes: Axes, steps: NDArray[np.float64], curves: Sequence[Curve],
     axes.set_xlim(0.0, 1.0)
     if not any(np.isfinite(curve.values(part)).any() for curve in curves):
         axes.text(0.5, 0.5, "not defined", transform=axes.transAxes, ha="center", color=theme.muted, fontsize=9)
-    position = {True: 0, False: 0}
-    for curve in curves:
-        color, dashes = line_style(theme, position[curve.control], curve.control)
-        position[curve.control] += 1
+    for curve, number in zip(curves, line_numbers(curves), strict=True):
+        color, dashes = line_style(theme, number, curve.control)
         band, order = curve.interval(part), 2 if curve.control else 3
         if band is not None:
             axes.fill_between(steps, band[0], band[1], color=color, alpha=0.16, linewidth=0, zorder=order - 1)

@@ -46,12 +46,17 @@ def addresses(text: str) -> Addresses:
     return parser
 
 
+def parsed(page: str) -> ElementTree.Element:
+    """The page as a tree, without the places where a long name may break."""
+    return ElementTree.fromstring(page.replace("<wbr />", ""))
+
+
 def words(tree: ElementTree.Element) -> str:
     return " ".join(tree.itertext()).replace("\n", " ")
 
 
 def test_page_is_well_formed_and_every_label_and_method_is_on_it(page):
-    tree = ElementTree.fromstring(page)
+    tree = parsed(page)
     shown = words(tree.find("body"))
     for name in (*NAMES, *METHODS):
         assert name in shown
@@ -62,7 +67,7 @@ def test_page_loads_nothing_from_elsewhere_and_runs_nothing(page):
     seen = addresses(page)
     assert seen.found and all(address.startswith(("data:image/", "#")) for address in seen.found)
     assert not {"script", "iframe", "object", "embed", "link", "form"} & set(seen.tags)
-    policies = [node.get("content") for node in ElementTree.fromstring(page).iter("meta") if node.get("http-equiv")]
+    policies = [node.get("content") for node in parsed(page).iter("meta") if node.get("http-equiv")]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert "url(" not in page and "@import" not in page
     for drawing in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page):
@@ -83,12 +88,12 @@ def test_markup_in_names_is_shown_and_not_obeyed(page):
 
 
 def test_every_image_has_a_text_in_its_place(page):
-    for image in ElementTree.fromstring(page).iter("img"):
+    for image in parsed(page).iter("img"):
         assert image.get("alt")
 
 
 def test_a_label_without_images_says_so_in_maps_curves_and_notes(page):
-    tree = ElementTree.fromstring(page)
+    tree = parsed(page)
     empty = [node for node in tree.iter("div") if node.get("class") == "empty"]
     assert len(empty) == 2 * len(METHODS)  # by label and by prediction
     assert all(node.text == "no images" and NAMES[3] in node.get("aria-label") for node in empty)
@@ -97,7 +102,7 @@ def test_a_label_without_images_says_so_in_maps_curves_and_notes(page):
 
 
 def test_curves_have_a_light_and_a_dark_variant(page):
-    pictures = list(ElementTree.fromstring(page).iter("picture"))
+    pictures = list(parsed(page).iter("picture"))
     assert len(pictures) == 2 * (1 + len(NAMES) - 1)
     for picture in pictures:
         assert picture.find("source").get("media") == "(prefers-color-scheme: dark)"
@@ -106,14 +111,14 @@ def test_curves_have_a_light_and_a_dark_variant(page):
 
 
 def test_areas_name_every_order_with_its_interval(page):
-    table = next(node for node in ElementTree.fromstring(page).iter("table") if "Areas under" in words(node))
+    table = next(node for node in parsed(page).iter("table") if "Areas under" in node.get("aria-label", ""))
     rows = [" ".join(words(row).split()) for row in table.find("tbody")]
     assert [row.split()[0] for row in rows[: len(METHODS)]] == list(METHODS)
     assert all(re.search(r"\[\S+, \S+\]", row) and row.endswith("%") for row in rows)
 
 
 def test_quarantined_images_are_listed_with_the_rest_counted(page):
-    shown = words(ElementTree.fromstring(page))
+    shown = words(parsed(page))
     assert "Images left out (7)" in shown and "4 more are not listed here." in shown
 
 
@@ -130,7 +135,7 @@ def test_quarantined_images_are_listed_with_the_rest_counted(page):
 )
 def test_page_is_sound_for_any_amount_of_content(content):
     page = render(content)
-    ElementTree.fromstring(page)
+    parsed(page)
     assert len(page) < 8e6
 
 

@@ -22,7 +22,7 @@ def findings(sweep: Sweep) -> tuple[str, ...]:
     best, sentences = methods[0], []
     sentences.append(
         f"{_name(best)} has the largest difference between restore and erase area, "
-        f"{estimate(best.difference)} ({sweep.metric}, {sweep.name})."
+        f"{estimate(best.difference)} ({sweep.metric}; {sweep.name[:1].lower()}{sweep.name[1:]})."
     )
     if math.isfinite(best.fraction.value):
         sentences.append(

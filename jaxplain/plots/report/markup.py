@@ -58,8 +58,8 @@ def join(*children: Content | Iterable[Content]) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Allow a line break after every underscore, dot and slash of a name."""
-    pieces = re.split(r"(?<=[_./])(?=\w)", text)
+    """Allow a line break after every underscore, dot, slash and colon of a name."""
+    pieces = re.split(r"(?<=[_./:])(?=\w)", text)
     return join(*[join(element("wbr") if index else "", piece) for index, piece in enumerate(pieces)])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 
-from jaxplain.plots.color import color_range
+from jaxplain.plots.color import ColorRange, color_range
 from jaxplain.plots.overlay import overlay
 from jaxplain.plots.report.content import Example, GlobalMap, Label, MethodMaps, ReportContent
 from jaxplain.plots.report.findings import findings
@@ -28,13 +28,14 @@ _READING = (
     "A global map averages maps pixel by pixel. It describes the subject where a pixel means the same place in every "
     "image; otherwise it mostly shows where objects tend to be. Macro gives every label the same weight, micro every "
     "image.",
-    "Erasing and restoring test a global map. Look at restore area minus erase area, which is about 0 for an order "
-    "that knows nothing, and at the controls first: where the distance from the center does as well, a map says little "
+    "Erasing and restoring test a global map. Look at restore area minus erase area, and at the controls first: random "
+    "orders show how far from 0 chance goes, and where the distance from the center does as well, a map says little "
     "more.",
     "Images with erased pixels resemble nothing the model was trained on, and part of any fall comes from that. All "
     "orders share it: differences count, single values do not.",
     "Intervals come from drawing images again for this one model. They do not cover another training run.",
-    "Every method has its own color range, given at its color bar: compare colors within a method only.",
+    "A color bar belongs to the maps around it: macro and micro share one, the labels of a method another. Colors of "
+    "different methods are not to be compared.",
 )
 
 
@@ -105,12 +106,13 @@ def _global_section(content: ReportContent) -> Markup:
 
 
 def _method_card(method: MethodMaps, longest: int, shape: tuple[int, int] | None) -> Markup:
-    groups = (*method.overall, *method.labels, *method.predictions)
+    groups = (*method.labels, *method.predictions)
     colors = color_range(*(group.mean for group in groups), signed=method.signed)
+    overall = color_range(*(group.mean for group in method.overall), signed=method.signed)
     about = [element("p", text) for text in (method.settings, method.steps, method.remark) if text]
     head = element("div", element("div", element("h3", method.name), about), color_bar(colors), class_="head")
 
-    def tiles(chosen: Sequence[GlobalMap], where: str, kind: str) -> Markup:
+    def tiles(chosen: Sequence[GlobalMap], colors: ColorRange, where: str, kind: str) -> Markup:
         drawn = []
         for group in chosen:
             counted = "" if group.count is None else element("small", f"{group.count:,}")
@@ -118,17 +120,18 @@ def _method_card(method: MethodMaps, longest: int, shape: tuple[int, int] | None
             drawn.append(
                 map_tile(group.mean, colors, [breakable(readable(group.name, 60)), counted], alt, longest=longest)
             )
+        drawn += [color_bar(colors)] if kind == "overall" else []
         return element("div", drawn, class_=f"tiles {kind}")
 
-    shapes = [shape] if shape else [group.mean.shape for group in groups]
+    shapes = [shape] if shape else [group.mean.shape for group in (*method.overall, *groups)]
     width, most, side = (tile_width(shapes, base=base) for base in (6.6, 12.0, 10.5))
     columns = balanced_columns(max(len(method.labels), 1), width)
-    body = [tiles(method.overall, "overall", "overall")] if method.overall else []
-    body.append(tiles(method.labels, "label", "balanced"))
+    body = [tiles(method.overall, overall, "overall", "overall")] if method.overall else []
+    body.append(tiles(method.labels, colors, "label", "balanced"))
     parts = [head, element("div", body, class_="method" if method.overall else None)]
     if method.predictions:
         opened = element("summary", "By prediction instead of label")
-        parts.append(element("details", opened, tiles(method.predictions, "prediction", "balanced")))
+        parts.append(element("details", opened, tiles(method.predictions, colors, "prediction", "balanced")))
     return element(
         "section", parts, class_="card", style=f"--tile:{width};--most:{most};--side:{side};--columns:{columns}"
     )
@@ -198,7 +201,8 @@ def _label_section(labels: Sequence[Label]) -> Markup:
 def _quarantine_section(content: ReportContent) -> Markup:
     if not content.n_quarantined:
         return join("")
-    head = element("tr", [element("th", text, scope="col") for text in ("image", "row", "reason")])
+    titles = [element("th", "image", scope="col"), element("th", "row", scope="col")]
+    head = element("tr", titles, element("th", "reason", scope="col", class_="text"))
     rows = [
         element(
             "tr",
@@ -219,7 +223,7 @@ def _quarantine_section(content: ReportContent) -> Markup:
 def _facts_section(content: ReportContent) -> Markup:
     cards = []
     for name, pairs in content.facts:
-        rows = [join(element("dt", key), element("dd", value)) for key, value in pairs]
+        rows = [join(element("dt", key), element("dd", breakable(value))) for key, value in pairs]
         cards.append(element("div", element("h3", name), element("dl", rows, class_="facts"), class_="card"))
     job = ""
     if content.job:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from jaxplain.plots.report.facts import text_of
 SCHEMA = 1
 _METRICS = {"auc": "ROC-AUC", "accuracy": "accuracy"}
 _FAMILIES = {"center": "distance from the center", "energy": "energy of the mean image"}
-_N_SD = 2.0
 
 
 def overall_sweeps(results: Mapping[str, Any]) -> tuple[Sweep, ...]:
@@ -51,7 +51,11 @@ def settings(results: Mapping[str, Any]) -> str:
     parts = [f"{n_steps} steps", f"{results.get('images', 0):,} images"]
     if results.get("baseline") is not None:
         baseline = results["baseline"]
-        shown = ", ".join(map(str, baseline.values())) if isinstance(baseline, Mapping) else text_of(baseline)
+        shown = (
+            ", ".join(text_of(value) for value in baseline.values())
+            if isinstance(baseline, Mapping)
+            else text_of(baseline).replace("_", " ")
+        )
         parts.append(f"erased pixels show: {shown}")
     resamples = results.get("resamples") or 0
     level = 100 * (results.get("level") or 0)
@@ -63,6 +67,13 @@ def _groups(results: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(order["group"] for order in results.get("orders", ()) if order["kind"] == "method"))
 
 
+def _lines(results: Mapping[str, Any]) -> dict[str, int]:
+    """Number the methods, so that each keeps its color in every sweep."""
+    methods = [order for order in results["orders"] if order["kind"] == "method"]
+    titles = dict.fromkeys(order["name"].removesuffix(f"/{order['group']}") for order in methods)
+    return {title: number for number, title in enumerate(titles)}
+
+
 def _label_name(results: Mapping[str, Any], label: int) -> str:
     names = results.get("labels") or []
     return str(names[label]) if label < len(names) else str(label)
@@ -71,11 +82,12 @@ def _label_name(results: Mapping[str, Any], label: int) -> str:
 def _sweep(results: Mapping[str, Any], group: str, metric: str, label: int | None, name: str = "") -> Sweep:
     fractions = np.asarray(results["fractions"], np.float64)
     curves, areas, absent = [], [], []
+    lines = _lines(results)
     for order in results["orders"]:
         if order["kind"] == "method" and order["group"] == group:
             title = order["name"].removesuffix(f"/{group}")
             if metric in order:
-                curves.append(_curve(order[metric], title, label, control=False))
+                curves.append(replace(_curve(order[metric], title, label, control=False), line=lines[title]))
                 areas.append(_area(order[metric], title, label, control=False))
             else:
                 absent.append(f"{title}: {order.get('reason') or 'no results'}")
@@ -85,8 +97,8 @@ def _sweep(results: Mapping[str, Any], group: str, metric: str, label: int | Non
         curves.append(_mean_curve(drawn) if len(members) > 1 else drawn[0])
         areas.append(_mean_area(found, curves[-1].name) if len(members) > 1 else found[0])
     source = "own map of this label" if group.startswith("label/") else f"{group.removeprefix('overall/')} map"
-    title = name or f"mean over labels, order of the {source}"
-    remarks = [f"Order of the {source}."] if name else []
+    title = name or f"Mean over labels, order of the {source}"
+    remarks = [f"Order of the {source}."] if name and group.startswith("label/") else []
     counted, all_labels = results.get("macro") or [], results.get("labels") or []
     if label is None and len(counted) < len(all_labels):
         remarks.append(f"The mean is over {len(counted)} of {len(all_labels)} labels.")
@@ -118,21 +130,21 @@ def _area(measure: Mapping[str, Any], name: str, label: int | None, *, control: 
 
 
 def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Average the orders of a family; the band is two standard deviations of the orders about their mean."""
-    name = f"{curves[0].name} (mean of {len(curves)} orders, ± 2 sd)"
-    parts = []
-    for values in ([curve.erase for curve in curves], [curve.restore for curve in curves]):
-        mean, sd = np.mean(values, axis=0), np.std(values, axis=0, ddof=1)
-        parts.append((mean, np.stack([mean - _N_SD * sd, mean + _N_SD * sd])))
-    (erase, erase_band), (restore, restore_band) = parts
-    return Curve(name, erase, restore, erase_band, restore_band, control=True)
+    """Average the orders of a family; the band is the range of the orders."""
+
+    def spread(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return np.mean(values, axis=0), np.stack([np.min(values, axis=0), np.max(values, axis=0)])
+
+    erase, erase_range = spread([curve.erase for curve in curves])
+    restore, restore_range = spread([curve.restore for curve in curves])
+    name = f"{curves[0].name} ({len(curves)} orders: mean, range)"
+    return Curve(name, erase, restore, erase_range, restore_range, control=True)
 
 
 def _mean_area(areas: Sequence[Area], name: str) -> Area:
     def spread(figures: Sequence[Estimate]) -> Estimate:
         values = np.array([figure.value for figure in figures])
-        mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-        return Estimate(mean, mean - _N_SD * sd, mean + _N_SD * sd)
+        return Estimate(float(values.mean()), float(values.min()), float(values.max()))
 
     return Area(
         name,

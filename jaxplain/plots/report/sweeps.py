@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 
 from jaxplain.plots.areas import AREA_COLUMNS, Area, Estimate, area_cells, number, percent
-from jaxplain.plots.curves import Part, curve_figure
+from jaxplain.plots.curves import Part, curve_figure, line_numbers
 from jaxplain.plots.encoding import address, svg_bytes
 from jaxplain.plots.report.content import ReportContent, Sweep
-from jaxplain.plots.report.markup import Markup, element, join
+from jaxplain.plots.report.markup import Markup, breakable, element, join
 from jaxplain.plots.theme import DARK, LIGHT, Theme, line_style
 from jaxplain.plots.wording import readable
 
@@ -30,24 +30,20 @@ def sweeps_section(content: ReportContent) -> Markup:
     if content.sweep_settings:
         parts.append(element("p", content.sweep_settings, class_="lead"))
     for sweep in content.overall_sweeps:
-        parts.append(_card(sweep, panel=(4.7, 3.0), legend=True))
-        parts.append(element("div", element("div", area_rows(sweep), class_="wide"), class_="card"))
+        parts.append(_card(sweep, panel=(4.2, 2.8), legend=True))
+        parts.append(area_rows(sweep))
     if content.label_sweeps:
         parts.append(element("h2", "Erase and restore, label by label", id="test-labels"))
-        lead = "Colors and dashes as above; every card has a vertical scale of its own."
+        lead = (
+            "The order of the label's own global map where that was swept, otherwise that of the first card. Colors "
+            "and dashes as above; every card has a vertical scale of its own."
+        )
         parts.append(element("p", lead, class_="lead"))
         if not content.overall_sweeps:
             parts.append(_legend(content.label_sweeps[0]))
         cards = [_card(sweep, panel=(3.1, 2.35), legend=False) for sweep in content.label_sweeps]
         parts.append(element("div", cards, class_="pairs"))
-        parts.append(
-            element(
-                "div",
-                element("div", _differences(content.label_sweeps), class_="wide"),
-                class_="card",
-                style="margin-top:1rem",
-            )
-        )
+        parts.append(_differences(content.label_sweeps))
     return join(parts)
 
 
@@ -60,11 +56,10 @@ def area_rows(sweep: Sweep) -> Markup:
     for area in areas:
         erase, restore, difference, fraction = (_cell(text) for text in area_cells(area))
         scale = element("td", _scale(area.difference, min(bounds), max(bounds)))
-        name = element("th", readable(area.name), scope="row")
+        name = element("th", breakable(readable(area.name)), scope="row")
         kind = "control" if area.control else None
         rows.append(element("tr", name, erase, restore, difference, scale, fraction, class_=kind))
-    caption = element("caption", f"Areas under the curves: {sweep.name}")
-    return element("table", caption, element("thead", head), element("tbody", rows))
+    return _table(f"Areas under the curves of {sweep.metric}. {sweep.name}", head, rows)
 
 
 def _differences(sweeps: Sequence[Sweep]) -> Markup:
@@ -73,15 +68,20 @@ def _differences(sweeps: Sequence[Sweep]) -> Markup:
     head = element(
         "tr",
         [element("th", "label", scope="col")],
-        [element("th", readable(name, 30), scope="col") for name, _ in orders],
+        [element("th", breakable(readable(name, 48)), scope="col") for name, _ in orders],
     )
     rows = []
     for sweep in sweeps:
         found = {area.name: area for area in sweep.areas}
         cells = [_difference_cell(found.get(name)) for name, _ in orders]
         rows.append(element("tr", element("th", sweep.name, scope="row"), cells))
-    caption = element("caption", "Restore area minus erase area, and below it the pixels for 95 % of the gain")
-    return element("table", caption, element("thead", head), element("tbody", rows))
+    return _table("Restore area minus erase area, and below it the pixels for 95 % of the gain", head, rows)
+
+
+def _table(title: str, head: Markup, rows: Sequence[Markup]) -> Markup:
+    """Put a table on a card; the title stays in place while a wide table is moved."""
+    table = element("table", element("thead", head), element("tbody", rows), aria_label=title)
+    return element("div", element("h3", title), element("div", table, class_="wide"), class_="card table")
 
 
 def _difference_cell(area: Area | None) -> Markup:
@@ -146,15 +146,13 @@ def _panel(sweep: Sweep, part: Part, panel: tuple[float, float]) -> Markup:
 
 
 def _legend(sweep: Sweep) -> Markup:
-    position = {True: 0, False: 0}
     items = []
-    for curve in sweep.curves:
+    for curve, style in zip(sweep.curves, line_numbers(sweep.curves), strict=True):
         keys = []
         for theme in (LIGHT, DARK):
-            color, dashes = line_style(theme, position[curve.control], curve.control)
+            color, dashes = line_style(theme, style, curve.control)
             dash = " ".join(f"{2 * length:g}" for length in dashes) or None
             line = element("line", x1=0, y1=5, x2=32, y2=5, stroke=color, stroke_width="2.4", stroke_dasharray=dash)
             keys.append(element("svg", line, viewBox="0 0 32 10", class_=f"only-{theme.name}", aria_hidden="true"))
-        position[curve.control] += 1
         items.append(element("li", keys, element("span", readable(curve.name))))
     return element("ul", items, class_="legend")
