@@ -118,7 +118,7 @@ def finalize(
     made = {}
     for name in methods:
         maps = store.maps(name)
-        watch(Started("finalize", len(status), facts={"method": name}))
+        watch(Started("aggregate", len(status), facts={"method": name}))
         made[name] = global_maps(
             maps, labels, predictions, status,
             n_labels=n_labels, steps=steps, select=select, exclude=exclude, watch=watch,
@@ -153,19 +153,36 @@ def global_maps(
         block = block if divisor is None else divide(block, np.float64(divisor))
         part = grouping.moments(block, labels[rows], predictions[rows], stream.valid[rows])
         found = merge_groups(found, part)
-        watch(Advanced("finalize", rows.stop - rows.start))
-    whole = grouping.complete(found, stream.space)
-    reasons = {name: "no images" for name, moments in whole.items() if not moments.count}
-    codes, counts = np.unique(status, return_counts=True)
+        watch(Advanced("aggregate", rows.stop - rows.start))
+    facts = {**describe_images(status), "dataset_scale": divisor, "nan_maps": stream.nan_maps}
+    return assemble(found, grouping, steps, stream.space, stream.space_names, facts)
+
+
+def assemble(
+    found: Mapping[str, Moments],
+    grouping: Grouping,
+    steps: MapSteps,
+    space: tuple[int, ...],
+    dimensions: tuple[str, ...],
+    facts: Mapping[str, Any],
+) -> GlobalMaps:
+    """Put global maps together: groups without images, the macro map, and why maps are NaN.
+
+    Args:
+        found: Moments by group.
+        grouping: The groups.
+        steps: What the maps went through.
+        space: Shape of one global map.
+        dimensions: Names of its axes.
+        facts: Further attributes.
+    """
+    whole = grouping.complete(found, space)
     attributes = {
         "steps": asdict(steps),
-        "dataset_scale": divisor,
-        "select": select,
-        "exclude": list(exclude),
-        "images": int(stream.valid.sum()),
-        "status": {str(code): int(count) for code, count in zip(codes, counts, strict=True)},
-        "nan_maps": stream.nan_maps,
-        "reasons": reasons,
+        "select": grouping.select,
+        "exclude": list(grouping.exclude),
+        "reasons": {name: "no images" for name, moments in whole.items() if not moments.count},
+        **facts,
     }
     return GlobalMaps(
         grouping.names,
@@ -173,8 +190,15 @@ def global_maps(
         np.stack([moments.mean for moments in whole.values()]),
         np.stack([moments.variance for moments in whole.values()]),
         attributes,
-        stream.space_names,
+        dimensions,
     )
+
+
+def describe_images(status: np.ndarray) -> dict[str, Any]:
+    """Count the images that enter, and all by their status."""
+    codes, counts = np.unique(status, return_counts=True)
+    by_code = {str(code): int(count) for code, count in zip(codes, counts, strict=True)}
+    return {"images": by_code.get("0", 0), "status": by_code}
 
 
 class _Stream:
