@@ -17,9 +17,10 @@ def resample_counts(n: int, resamples: int, *, seed: int) -> np.ndarray:
         seed: Non-negative integer.
 
     Returns:
-        ``(n, resamples)`` uint16; each column sums to n.
+        ``(n, resamples)`` uint8; each column sums to n. A count follows Binomial(n, 1/n): above 255 it has a
+        probability below 1e-500.
     """
-    counts = np.empty((n, resamples), np.uint16)
+    counts = np.empty((n, resamples), np.uint8)
     for number in range(resamples):
         drawn = np.random.default_rng([seed, number]).integers(n, size=n) if n else np.zeros(0, np.int64)
         counts[:, number] = np.bincount(drawn, minlength=n)

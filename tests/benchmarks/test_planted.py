@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks import planted
+from jaxplain.core.maps import MapSteps
+from jaxplain.engine.finalize import global_maps
+from jaxplain.synthetic import aligned
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +38,19 @@ def test_ridge_is_the_minimum_of_its_loss():
     residual = y - fitted["bias"] - (x - fitted["center"]) @ fitted["weights"]
     gradient = planted.RIDGE * fitted["weights"] - (x - fitted["center"]).T @ residual
     np.testing.assert_allclose(gradient, 0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("scale", "decided"), [("none", True), ("max", False), ("mass", False), ("p99", False)])
+def test_scaling_each_map_keeps_corrupted_images_from_deciding_a_rare_label(scale, decided):
+    made = aligned(2000, seed=0, background="white", strength=1.0, n_outliers=2)
+    weights = np.random.default_rng(0).normal(size=(3, 24, 24)) + 3.0 * made.masks
+    maps = planted.Maps((made.images[:, None, ..., 0] * weights)[..., None].astype(np.float32))
+    status = np.zeros(2000, np.uint8)
+    quarantined = status.copy()
+    quarantined[made.outliers] = 1
+    with_them, without = (
+        global_maps(maps, made.labels, status, codes, n_labels=3, steps=MapSteps(scale=scale)).mean[planted.RARE]
+        for codes in (status, quarantined)
+    )
+    change = np.linalg.norm(with_them - without) / np.linalg.norm(without)
+    assert change > 1 if decided else change < 0.1
