@@ -5,7 +5,7 @@ overlaps, whatever the number of maps and the shape of the images.
 """
 
 import math
-import textwrap
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -133,11 +133,20 @@ def _tile_size(shapes: Sequence[tuple[int, ...]]) -> tuple[float, float]:
 
 
 def _wrapped(text: str, inches: float, lines: int = 2) -> str:
+    """Break a text into lines that fit, after spaces and the marks inside names; what is too long ends in ``…``."""
     room = max(int(inches * 72 / (_SIZE * 0.66)), 6)
-    parts = textwrap.wrap(drawable(text, 200), room, break_long_words=True)
+    parts = [""]
+    for piece in re.findall(r"[^\s_./:]*[\s_./:]?", drawable(text, 200)):
+        while piece:
+            free = room - len(parts[-1])
+            if len(piece.rstrip()) > free and parts[-1]:
+                parts.append("")
+                continue
+            parts[-1] += piece[:free]
+            piece = piece[free:].lstrip()
     if len(parts) > lines:
-        parts = [*parts[: lines - 1], parts[lines - 1][: room - 1] + "…"]
-    return "\n".join(parts)
+        parts = [*parts[: lines - 1], parts[lines - 1].rstrip()[: room - 1] + "…"]
+    return "\n".join(part.rstrip() for part in parts)
 
 
 def _draw_tile(

@@ -133,6 +133,12 @@ def test_grid_keeps_its_tiles_and_words_apart(shape):
         assert not any(box.overlaps(other) for other in boxes[i + 1 :])
 
 
+def test_long_names_break_after_their_marks_and_end_in_dots():
+    shown = texts(map_grid([[EYE, EYE]], captions=[["integrated_gradients_of_all", "x" * 90]]))
+    assert "integrated_\ngradients_of_all" in shown
+    assert any(text.endswith("…") and "\n" in text for text in shown)
+
+
 def test_grid_refuses_nothing_and_captions_that_do_not_fit():
     with pytest.raises(InputError, match="no map"):
         map_grid([])

@@ -160,6 +160,15 @@ def test_without_images_the_maps_stand_alone(whole):
     assert "The images were not at hand" in " ".join(content.remarks)
 
 
+def test_global_maps_are_shown_where_the_maps_were_not_kept():
+    store, source = sample_store(sweeps=False)
+    store.storage.delete_all("maps/cam/")
+    content = report_content(store, source)
+    assert len(content.methods[0].labels) == len(NAMES) and content.methods[0].name == "cam"
+    assert "maps of cam were not kept" in " ".join(content.remarks)
+    assert all([name for name, _ in example.maps] == ["gradient"] for _, group in content.examples for example in group)
+
+
 def test_many_labels_are_cut_by_a_rule_that_is_stated():
     names = tuple(f"class {index}" for index in range(40))
     store, source = sample_store(names=names)

@@ -39,7 +39,7 @@ def report_figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
 
 def _global_sheet(method: MethodMaps, groups: tuple[GlobalMap, ...], kind: str, content: ReportContent) -> Figure:
     captions = [f"{group.name} ({group.count:,})" if group.count is not None else group.name for group in groups]
-    columns = min(_COLUMNS, len(groups))
+    columns = -(-len(groups) // -(-len(groups) // _COLUMNS))  # rows of equal length
     return map_grid(
         folded([group.mean for group in groups], columns),
         captions=[captions[start : start + columns] for start in range(0, len(captions), columns)],
@@ -61,6 +61,7 @@ def _example_sheet(examples: list[Example]) -> Figure:
         captions.append(names)
         predicted = f", predicted {example.prediction}" if example.prediction else ""
         titles.append(f"{example.label}{predicted}; {readable(example.name, 30)}")
+    captions = [names if index == 0 or names != captions[index - 1] else [] for index, names in enumerate(captions)]
     return map_grid(rows, captions=captions, row_titles=titles, share="each", title="Examples")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.io.groups import read_groups
 from jaxplain.io.sources.base import Source
 from jaxplain.io.status import OK, REASONS
 from jaxplain.io.store import ROWS, Store
@@ -46,7 +47,8 @@ def report_content(
         )
     rows = _Rows(store)
     methods = list(dict.fromkeys([*manifest.get("methods", {}), *store.names]))
-    found = {name: store.globals(name) for name in methods if name in store.names and store.has_globals(name)}
+    # Read by name and not through the maps: a run that keeps no maps has global ones all the same.
+    found = {name: read_groups(store.storage, name) for name in methods if store.has_globals(name)}
     names = _label_names(manifest, source, rows.labels, found)
     counts = rows.label_counts(len(names))
     labels = tuple(Label(index, name, int(counts[index])) for index, name in enumerate(names))
@@ -136,7 +138,7 @@ def _method_maps(
         return MethodMaps(name, settings, remark="No global maps yet: run jaxplain finalize.")
     attributes = found["attributes"]
     place = {group: index for index, group in enumerate(found["groups"])}
-    dims = store.maps(name, missing="nan").dims
+    dims = store.maps(name, missing="nan").dims if name in store.names else ("unknown",)
 
     def chosen(groups: Sequence[tuple[str, str]]) -> tuple[GlobalMap, ...]:
         return tuple(
