@@ -2,8 +2,9 @@
 
 import os
 
-# Set before JAX starts. Compilation dominates the suite: without XLA's optimizations a small network compiles several
-# times faster, and values stay within the tolerances. Tests marked `optimized` run in a process with XLA_FLAGS given.
+# Set before JAX starts. Without XLA's optimizations the demo network's training tests take 5.5 s instead of 10.7 s,
+# those of small functions 21 s instead of 26 s (CPU time, two cores), and all stay within their tolerances.
+# Tests marked `optimized` run in a process of their own, for which the Makefile sets XLA_FLAGS.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
