@@ -8,8 +8,6 @@ import hashlib
 import io
 import os
 import zipfile
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,50 +15,15 @@ from typing import Any
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.io.damage import naming_damage
 from jaxplain.io.labels import Labels
+from jaxplain.io.names import Names, to_bytes
+from jaxplain.io.npyformat import read_whole
 from jaxplain.io.storage import Storage
 
 INDEX_NAME = ".jaxplain-index.npz"
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 VERSION = 1
-
-
-class Names(Sequence[str]):
-    """Texts that lie in one block of bytes; undecodable bytes come as surrogates, as in `os.fsdecode`."""
-
-    def __init__(self, blob: np.ndarray, offsets: np.ndarray):
-        self._blob, self._offsets = blob, offsets
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> "Names":
-        """Pack texts."""
-        raw = [_bytes(text) for text in texts]
-        offsets = np.zeros(len(raw) + 1, np.int64)
-        np.cumsum([len(one) for one in raw], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(raw), np.uint8), offsets)
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    def __getitem__(self, i: Any) -> Any:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        if not -len(self) <= i < len(self):
-            raise IndexError(i)
-        first, last = self._offsets[i % len(self)], self._offsets[i % len(self) + 1]
-        return self._blob[first:last].tobytes().decode(errors="surrogateescape")
-
-    @property
-    def sound(self) -> bool:
-        """Tell whether the offsets cut the bytes into texts."""
-        ends = self._offsets
-        whole = ends.ndim == 1 and len(ends) > 0 and ends[0] == 0 and ends[-1] == len(self._blob)
-        return bool(whole and (np.diff(ends) >= 0).all())
-
-    @property
-    def parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The bytes and the offsets, as they are stored."""
-        return self._blob, self._offsets
 
 
 @dataclass(frozen=True)
@@ -97,7 +60,7 @@ class Index:
 
 def image_id(path: str) -> int:
     """Return the stable 64-bit id of a file: the first 8 bytes of BLAKE2b of its path inside the folder."""
-    return int.from_bytes(hashlib.blake2b(_bytes(path), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(to_bytes(path), digest_size=8).digest(), "little")
 
 
 def build_index(directory: str | os.PathLike[str]) -> Index:
@@ -113,7 +76,7 @@ def build_index(directory: str | os.PathLike[str]) -> Index:
     root = os.fspath(directory)
     if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder; check the path.")
-    found = sorted(_walk(root, "", {os.path.realpath(root)}), key=lambda entry: _bytes(entry[0]))
+    found = sorted(_walk(root, "", {os.path.realpath(root)}), key=lambda entry: to_bytes(entry[0]))
     if not found:
         raise InputError(f"{root}: no images; expected files ending in {', '.join(SUFFIXES)}.")
     paths = [path for path, _, _ in found]
@@ -121,7 +84,7 @@ def build_index(directory: str | os.PathLike[str]) -> Index:
     if len(np.unique(ids)) < len(ids):
         raise InputError(f"{root}: two paths have the same 64-bit id; rename one of them.")
     tops = [path.partition("/")[0] if "/" in path else None for path in paths]
-    names = sorted({top for top in tops if top is not None}, key=_bytes)
+    names = sorted({top for top in tops if top is not None}, key=to_bytes)
     number = {name: i for i, name in enumerate(names)}
     label = np.array([-1 if top is None else number[top] for top in tops], np.int64)
     size = np.array([size for _, size, _ in found], np.int64)
@@ -165,7 +128,7 @@ def index_bytes(index: Index) -> bytes:
     path, offsets = (index.paths or Names.of([])).parts
     names, name_offsets = Names.of(index.class_names or ()).parts
     columns = {
-        "version": np.int64(VERSION),
+        "version": np.array([VERSION]),
         "id": index.id,
         "size": index.size,
         "mtime_ns": index.mtime_ns,
@@ -187,31 +150,35 @@ def parse_index(raw: bytes, where: str) -> Index:
     Raises:
         InputError: The bytes are damaged or no index.
     """
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-            if int(archive["version"]) != VERSION:
-                raise InputError(f"{where}: index version {int(archive['version'])}; run `jaxplain index` again.")
-            paths = Names(archive["path"], archive["path_offsets"])
-            classes = Names(archive["class"], archive["class_offsets"])
-            index = Index(
-                archive["id"],
-                archive["size"],
-                archive["mtime_ns"],
-                archive["label"],
-                paths if len(paths) else None,
-                tuple(classes) if len(classes) else None,
-            )
-            sound = archive["fingerprint"].tobytes().hex() == index.fingerprint
-            n = len(index)
-            sound = sound and (index.id.dtype == np.uint64) and len(index.label) == n > 0
-            sound = sound and index.size.shape == index.mtime_ns.shape == index.id.shape == (n,)
-            sound = sound and (index.paths is None or len(paths) == n) and paths.sound and classes.sound
-    except InputError:
-        raise
-    except (ValueError, KeyError, OSError, EOFError, IndexError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{where}: a damaged index ({error}); run `jaxplain index` on the folder again.") from error
+    remedy = "run `jaxplain index` on the folder again"
+    with naming_damage(where, "a sound index", remedy), zipfile.ZipFile(io.BytesIO(raw)) as archive:
+
+        def column(name: str) -> np.ndarray:
+            member = archive.getinfo(f"{name}.npy")
+            if member.file_size > len(raw):  # an index is stored uncompressed
+                raise InputError(f"{where}: not a sound index ({name} declares {member.file_size} bytes); {remedy}.")
+            with archive.open(member) as file:
+                return read_whole(file, member.file_size, f"{where}[{name}]", remedy)
+
+        if column("version").tolist() != [VERSION]:
+            raise InputError(f"{where}: index version {column('version').tolist()} is not read here; {remedy}.")
+        paths = Names(column("path"), column("path_offsets"))
+        classes = Names(column("class"), column("class_offsets"))
+        index = Index(
+            column("id"),
+            column("size"),
+            column("mtime_ns"),
+            column("label"),
+            paths if len(paths) else None,
+            tuple(classes) if len(classes) else None,
+        )
+        sound = column("fingerprint").tobytes().hex() == index.fingerprint
+        n = len(index)
+        sound = sound and (index.id.dtype == np.uint64) and len(index.label) == n > 0
+        sound = sound and index.size.shape == index.mtime_ns.shape == index.id.shape == (n,)
+        sound = sound and (index.paths is None or len(paths) == n) and paths.sound and classes.sound
     if not sound:
-        raise InputError(f"{where}: a damaged index (fingerprint); run `jaxplain index` on the folder again.")
+        raise InputError(f"{where}: not a sound index (its columns do not fit together); {remedy}.")
     return index
 
 
@@ -247,7 +214,3 @@ def stale(directory: str | os.PathLike[str], index: Index) -> str | None:
     changed = [path for path in facts if path in known and facts[path] != known[path]]
     counts = ((new, "new"), (gone, "gone"), (changed, "changed"))
     return ", ".join(f"{len(paths)} {word} (such as {paths[0]!r})" for paths, word in counts if paths)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")

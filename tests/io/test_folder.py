@@ -136,7 +136,7 @@ def test_a_file_that_changes_later_is_noticed_when_read(folder):
         source.read([3])
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "pickle", "shuffled", "zero rows"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "text", "pickle", "shuffled", "zero rows", "bomb"])
 def test_a_damaged_index_is_named(folder, damage):
     file = write_index(folder, build_index(folder))
     raw = bytearray(file.read_bytes())
@@ -157,11 +157,15 @@ def test_a_damaged_index_is_named(folder, damage):
         blob, offsets = index.paths.parts
         names = Names(blob, offsets[::-1])
         raw = bytearray(index_bytes(Index(index.id, index.size, index.mtime_ns, index.label, names)))
+    elif damage == "bomb":
+        out = io.BytesIO()
+        np.savez_compressed(out, version=np.zeros(10**6, np.int64))
+        raw = bytearray(out.getvalue())
     else:
         nothing = np.zeros(0, np.int64)
         raw = bytearray(index_bytes(Index(index.id[:0], nothing, nothing, nothing, None)))
     file.write_bytes(raw)
-    with pytest.raises(InputError, match=r"jaxplain-index\.npz: a damaged index.*jaxplain index"):
+    with pytest.raises(InputError, match=r"jaxplain-index\.npz.*: (not a .*jaxplain index|.*never loaded)"):
         read_index(folder)
 
 

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jaxplain._errors import InputError
 from jaxplain.io.arrays import ArraySpec
@@ -155,3 +157,20 @@ def test_scores_and_index_come_back(local):
 def test_lists_of_shards_are_short():
     assert listed([]) == ""
     assert listed([3, 1, 2, 7, 9, 8]) == "1-3, 7-9"
+
+
+INDEXES = (
+    st.integers(-N, N - 1)
+    | st.slices(N)
+    | st.lists(st.integers(-N, N - 1), max_size=6)
+    | st.lists(st.booleans(), min_size=N, max_size=N).map(lambda mask: np.array(mask))
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(index=INDEXES)
+def test_maps_are_indexed_as_arrays_are(local, index):
+    if not local.list():
+        fill(local, how="float32")
+    want = MAPS[np.asarray(index, np.int64)] if isinstance(index, list) else MAPS[index]
+    np.testing.assert_array_equal(open_store(local.url).maps("sg")[index], want)

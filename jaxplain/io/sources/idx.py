@@ -3,13 +3,13 @@
 import gzip
 import math
 import os
-import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.io.damage import naming_damage
 from jaxplain.io.input import Input
 from jaxplain.io.labels import check_labels
 from jaxplain.io.sources.arrays import ArraySource, array_source
@@ -26,19 +26,14 @@ def open_idx(path: str | os.PathLike[str]) -> Any:
         InputError: Not an IDX file, truncated, or larger than it says.
     """
     where = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if not zipped:
-                dtype, shape = _header(file, where)
-                return RowFile(path, file.tell(), dtype, shape)
-            with gzip.open(file) as plain:
-                return _unpack(plain, where)  # type: ignore[arg-type]
-    except FileNotFoundError:
-        raise InputError(f"{where}: no such file; check the path.") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{where}: a damaged gzip file ({error}); copy it again.") from error
+    with naming_damage(where, "a sound gzip file"), open(path, "rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not zipped:
+            dtype, shape = _header(file, where)
+            return RowFile(path, file.tell(), dtype, shape)
+        with gzip.open(file) as plain:
+            return _unpack(plain, where)  # type: ignore[arg-type]
 
 
 def idx_source(

@@ -3,15 +3,16 @@
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from jaxplain._errors import InputError, unknown
+from jaxplain.io.damage import naming_damage
 from jaxplain.io.input import Input
 from jaxplain.io.labels import Labels, check_labels, read_label_csv
+from jaxplain.io.npyformat import read_header, read_whole
 from jaxplain.io.sources.arrays import ArraySource, array_source
 from jaxplain.io.sources.rowfile import RowFile
 
@@ -22,36 +23,28 @@ MAX_UNPACKED = 8 * 2**30
 def open_npy(path: str | os.PathLike[str]) -> Any:
     """Open the array of a ``.npy`` file: a `RowFile`, or an array in memory when it is Fortran-ordered."""
     where = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            return _locate(file, where, where, os.fstat(file.fileno()).st_size)
-    except FileNotFoundError:
-        raise InputError(f"{where}: no such file; check the path.") from None
+    with naming_damage(where, "a .npy array"), open(path, "rb") as file:
+        return _locate(file, where, where, os.fstat(file.fileno()).st_size)
 
 
 def open_npz_member(path: str | os.PathLike[str], key: str) -> Any:
     """Open one array of a ``.npz`` file: a `RowFile` when it is stored uncompressed, else an array in memory."""
     where = f"{os.fspath(path)}[{key}]"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
-            if key not in members:
-                raise unknown(os.fspath(path), "array", key, members)
-            member = members[key]
-            if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
-                with open(path, "rb") as file:
-                    _skip_local_header(file, member.header_offset, where)
-                    return _locate(file, os.fspath(path), where, file.tell() + member.file_size)
-            if member.file_size > MAX_UNPACKED:
-                raise InputError(
-                    f"{where}: declares {member.file_size} bytes, more than {MAX_UNPACKED}; store it uncompressed."
-                )
-            with archive.open(member) as file:
-                return _unpack(file, member.file_size, where)  # type: ignore[arg-type]
-    except FileNotFoundError:
-        raise InputError(f"{os.fspath(path)}: no such file; check the path.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{where}: not a sound .npz archive ({error}); copy or write it again.") from error
+    with naming_damage(os.fspath(path), "a sound .npz archive"), zipfile.ZipFile(path) as archive:
+        members = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
+        if key not in members:
+            raise unknown(os.fspath(path), "array", key, members)
+        member = members[key]
+        if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
+            with open(path, "rb") as file:
+                _skip_local_header(file, member.header_offset, where)
+                return _locate(file, os.fspath(path), where, file.tell() + member.file_size)
+        if member.file_size > MAX_UNPACKED:
+            raise InputError(
+                f"{where}: declares {member.file_size} bytes, more than {MAX_UNPACKED}; store it uncompressed."
+            )
+        with archive.open(member) as file:
+            return read_whole(file, member.file_size, where)
 
 
 def npz_source(
@@ -112,7 +105,7 @@ def read_labels(path: str, n: int, names: Sequence[str] | None) -> Labels:
 
 def npz_keys(path: str | os.PathLike[str]) -> list[str]:
     """Return the names of the arrays of a ``.npz`` file."""
-    with zipfile.ZipFile(path) as archive:
+    with naming_damage(os.fspath(path), "a sound .npz archive"), zipfile.ZipFile(path) as archive:
         return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
@@ -124,40 +117,11 @@ def _skip_local_header(file: BinaryIO, start: int, where: str) -> None:
     file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
 
 
-def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    try:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise InputError(f"{where}: .npy format {version} is not read here; save plain numbers with numpy.save.")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{where}: not a .npy array ({error}); save it again with numpy.save.") from error
-    if dtype.kind not in "biuf":
-        raise InputError(f"{where}: expected numbers, got dtype {dtype}; objects and pickle are never loaded.")
-    if not shape or min(shape) < 0:
-        raise InputError(f"{where}: expected an array with rows, got shape {shape}.")
-    return shape, fortran, dtype
-
-
 def _locate(file: BinaryIO, path: str, where: str, end: int) -> Any:
-    shape, fortran, dtype = _header(file, where)
+    shape, fortran, dtype = read_header(file, where)
     offset, size = file.tell(), math.prod(shape) * dtype.itemsize
     if offset + size > end:
         raise InputError(f"{where}: truncated, {size} bytes are declared and {end - offset} there; copy it again.")
     if not fortran or len(shape) == 1:
         return RowFile(path, offset, dtype, shape)
     return np.frombuffer(file.read(size), dtype).reshape(shape, order="F")
-
-
-def _unpack(file: BinaryIO, size: int, where: str) -> np.ndarray:
-    shape, fortran, dtype = _header(file, where)
-    declared = math.prod(shape) * dtype.itemsize
-    if declared > size:
-        raise InputError(f"{where}: truncated, {declared} bytes are declared and {size} there; write it again.")
-    raw = file.read(declared)
-    if len(raw) < declared or file.read(1):
-        raise InputError(f"{where}: {declared} bytes are declared, another number is there; write it again.")
-    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
