@@ -13,7 +13,8 @@ from jaxplain.io.ledger import Marker, checksum
 from jaxplain.io.sink import Sink
 
 NAME = "peppr"
-MEASURED = ("order", "mode", "fraction", "label")
+MEASURED = ("entry", "mode", "fraction", "label_or_macro")
+"""Axes of a measure: the entries of the results' orders, of which ``scores`` holds those that could be swept."""
 
 
 class Scores(Protocol):

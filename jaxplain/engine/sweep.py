@@ -91,7 +91,8 @@ def sweep(
         source: Images with labels.
         orders: Orders of global maps, from ``order_of``; controls are added.
         settings: Steps, baseline, controls, bootstrap.
-        space: The axes that are ranked; by default all axes of an example but the last, the channels.
+        space: The axes that are ranked; by default all axes of an example but the last, the channels,
+            or the only one.
         status: ``(N,)`` status of each image; others than 0 are left out. Images that the source itself cannot read
             are left out in any case.
         labels: Names of the labels.
@@ -106,7 +107,7 @@ def sweep(
         InputError: Labels, outputs and orders that do not fit, or no usable image.
     """
     began = time.perf_counter()
-    space = tuple(source.shape[:-1]) if space is None else space
+    space = (tuple(source.shape[:-1]) or tuple(source.shape)) if space is None else tuple(space)
     rows, mean_image = population(source, status, settings.n_images, seed=settings.seed, watch=watch)
     given = np.asarray(source.labels)
     every = [*orders, *controls(space, seed=settings.seed, mean_image=mean_image, n_random=settings.n_random)]

@@ -205,6 +205,20 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(monkeypatch):
     assert storage.open_array("peppr/auc").read(slice(None)).shape == (5, 2, 4, LABELS + 1)
 
 
+@pytest.mark.filterwarnings("ignore::zarr.errors.ZarrUserWarning")  # results.json lies beside the arrays
+def test_other_libraries_read_the_scores(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    model, images, labels, orders = setup()
+    orders = [*orders, order_of("m/label/9", np.full(SHAPE[:2], np.nan), group="label/9")]
+    sweep(model, array_source(images, labels), orders, SETTINGS, scores=stored(Storage.open(tmp_path)))
+    found = xarray.open_zarr(tmp_path / "peppr", consolidated=False)
+    assert dict(found.sizes) == {
+        "image": N, "order": 5, "mode": 2, "step": 2, "label": LABELS, "end": 2, "entry": 6, "fraction": 4,
+        "label_or_macro": LABELS + 1,
+    }  # fmt: skip
+    assert np.isfinite(found.scores.values).all() and np.isnan(found.auc.values[1]).all()
+
+
 def test_more_resamples_sweep_nothing_and_other_steps_replace_all(monkeypatch):
     monkeypatch.setattr("jaxplain.engine.sweep.SHARD_BYTES", 1)
     model, images, labels, orders = setup()
