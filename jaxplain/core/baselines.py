@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxplain._errors import InputTypeError
 from jaxplain._pytree import pytree, static
 from jaxplain._typing import Array
 
@@ -94,6 +95,8 @@ class Noise:
     sigma: Array | float = 0.2
 
     def __call__(self, x: Array, key: Array | None) -> Array:
+        if key is None:
+            raise InputTypeError("Noise: the baseline is random and needs a key; pass key=jax.random.key(0).")
         spread = jnp.asarray(self.sigma, x.dtype) * (jnp.max(x) - jnp.min(x))
         return ChannelMean()(x, None) + spread * jax.random.normal(key, x.shape, x.dtype)
 

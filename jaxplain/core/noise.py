@@ -38,7 +38,7 @@ def relative_standard_error(moments: Moments, map_axes: int) -> Array:
         map_axes: Number of axes of one map.
     """
     over = tuple(range(-map_axes, 0))
-    count = moments.count.astype(moments.mean.dtype)
+    count = moments.n.astype(moments.mean.dtype)
     variance_of_mean = jnp.sum(moments.m2, axis=over) / ((count - 1) * count)
     size = jnp.sqrt(jnp.sum(jnp.square(moments.mean), axis=over))
     error = jnp.sqrt(variance_of_mean)

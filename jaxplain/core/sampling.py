@@ -22,7 +22,7 @@ DEFAULT_CHUNK = 8
 class Moments(NamedTuple):
     """Number of samples, their mean and the sum of squared deviations from it."""
 
-    count: Array
+    n: Array
     mean: PyTree
     m2: PyTree
 

@@ -116,7 +116,7 @@ def explain_batch(
     def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
         f = Score(score.model, target, extras)
         own = None if key is None else image_key(key, words)
-        keywords = {name: _resolve(value, x, own) for name, value in context.items()}
+        keywords: dict[str, Any] = {name: _resolve(value, x, own) for name, value in context.items()}
         if "key" in entry.context:
             keywords["key"] = own
         run = entry.with_diagnostics if program.diagnosed else entry.function
@@ -149,12 +149,14 @@ def select_images(score: Score, axes: tuple[int | None, ...], rows: np.ndarray) 
         axes: Which do, from ``image_axes``.
         rows: Numbers of the images.
     """
-    leaves, tree = jax.tree.flatten(canonical(score.target))
+    leaves, structure = jax.tree.flatten(canonical(score.target))
     chosen = [
         leaf[rows] if axis == 0 else np.broadcast_to(leaf, (len(rows), *leaf.shape))
         for leaf, axis in zip(leaves, axes, strict=True)
     ]
-    return Score(score.model, tree.unflatten(chosen), jax.tree.map(lambda leaf: leaf[rows], score.extras))
+    return Score(
+        score.model, jax.tree.unflatten(structure, chosen), jax.tree.map(lambda leaf: leaf[rows], score.extras)
+    )
 
 
 class Clean(NamedTuple):
@@ -224,17 +226,13 @@ def _fitting(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
     array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
         return array
-    try:
-        np.broadcast_shapes(array.shape, shape)
-        fits = array.ndim <= len(shape) and np.broadcast_shapes(array.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    own = (1,) * (len(shape) - array.ndim) + array.shape
+    if len(own) != len(shape) or any(size not in (1, full) for size, full in zip(own, shape, strict=True)):
         raise InputError(
             f"{where}: {name} of shape {array.shape} does not fit examples of shape {shape}; pass that shape, "
             "one per image, a number, or one number per channel."
         )
-    return Constant(array)
+    return Constant(jnp.asarray(array))
 
 
 def _context_axes(value: Any, batch_ndim: int) -> Any:

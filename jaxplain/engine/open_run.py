@@ -13,6 +13,7 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain.core.model import Model
 from jaxplain.core.score import output_of
+from jaxplain.engine.device import device_kind
 from jaxplain.engine.events import Finished, Started, Watcher
 from jaxplain.engine.job import Job, Place
 from jaxplain.engine.layout import CONVENTIONS, row_bytes
@@ -50,7 +51,7 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
     lines = differences({name: manifest["plan"][name] for name in request}, request)
     if lines:
         raise InputError("run: the store was planned otherwise; restore these keys:\n  plan." + "\n  plan.".join(lines))
-    kind = jax.devices()[0].device_kind
+    kind = device_kind()
     if manifest["device"] != kind and not replan:
         raise InputError(
             f"run: the store was begun on {manifest['device']!r} and this is {kind!r}; results would agree "
@@ -80,7 +81,7 @@ def probe(model: Model, source: Source) -> np.ndarray:
     together = _flat(jax.jit(model.__call__)(images))
     alone = _flat(jax.jit(jax.vmap(lambda x: output_of(model, x)))(images))
     usable = np.isfinite(together) & np.isfinite(alone)
-    if np.abs(np.where(usable, together - alone, 0)).max(initial=0) > BATCH_TOLERANCE * _size(alone[usable]):
+    if np.abs(together[usable] - alone[usable]).max(initial=0) > BATCH_TOLERANCE * _size(alone[usable]):
         raise InputError(
             "model: the output of an image depends on the other images of its batch; switch the network to inference "
             "(use_running_average=True, deterministic=True)."
@@ -144,7 +145,7 @@ def _manifest(job: Job, source: Source, plan: Plan, outputs: np.ndarray) -> Mapp
         "shape": list(source.shape),
         "fingerprint": {"data": source.fingerprint, "outputs": outputs.tolist()},
         "versions": {**versions, "python": platform.python_version()},
-        "device": jax.devices()[0].device_kind,
+        "device": device_kind(),
         "conventions": CONVENTIONS,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 
+from jaxplain.engine.device import device_kind
 from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import decided
 from jaxplain.engine.lift import Clean
@@ -62,9 +62,9 @@ class Shard:
         """Take in the maps and figures of a batch; images that are not ok get NaN."""
         good = status == OK
         for name, (maps, figures) in results.items():
-            for figure, value in figures.items():
+            for figure, error in figures.items():
                 self._put(
-                    name, f"rows/{figure}/{name}", offset, _blank(np.asarray(value, np.float32)[: len(good)], good)
+                    name, f"rows/{figure}/{name}", offset, _blank(np.asarray(error, np.float32)[: len(good)], good)
                 )
             if store != "none":
                 decoded = _blank(np.asarray(maps, np.float32)[: len(good)], good)
@@ -95,7 +95,7 @@ class Shard:
                     rows=self.rows,
                     checksums={path: sums[path] for path, owner in self.owners.items() if owner == name},
                     hash=job.hash(explanations.get(name), decided(plan)),
-                    device=jax.devices()[0].device_kind,
+                    device=device_kind(),
                     facts=facts,
                 )
             )

@@ -46,7 +46,7 @@ def vargrad(
         Array([0., 0.], dtype=float32)
     """
     maps = reduce_over(noisy_gradient(f, x, key, sigma), n_samples, moments, chunk=chunk)
-    return (maps.m2 / maps.count.astype(maps.m2.dtype)).astype(x.dtype)
+    return (maps.m2 / maps.n.astype(maps.m2.dtype)).astype(x.dtype)
 
 
 @with_diagnostics(vargrad)

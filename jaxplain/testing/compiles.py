@@ -43,7 +43,7 @@ def count_compiles() -> Iterator[Count]:
 def _listener() -> Count:
     total = Count()
 
-    def listen(event: str, duration: float, **_: str) -> None:
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         total.programs += event == EVENT
 
     jax.monitoring.register_event_duration_secs_listener(listen)

@@ -58,7 +58,7 @@ def check_promises(entry: Entry, model: Model | None = None) -> None:
 def keeps_shape_and_dtype(entry: Entry, model: Model) -> None:
     """Scalar scores give ``(*in)`` (or a map without channels), vectors add their axis; the dtype is the example's."""
     x = jnp.asarray(images(1)[0])
-    one, three = _maps(entry, model, Logit(1), x), _maps(entry, model, Logits(np.array([1, 0, 4])), x)
+    one, three = _maps(entry, model, Logit(1), x), _maps(entry, model, Logits(jnp.array([1, 0, 4])), x)
     assert one.dtype == three.dtype == x.dtype
     assert three.shape == (3, *one.shape)
     assert one.shape == x.shape or len(one.shape) == x.ndim - 1, one.shape
@@ -91,7 +91,7 @@ def compiles_once(entry: Entry, model: Model) -> None:
     """Other floats, labels and weights reuse the program."""
     traced = [name for name, knob in entry.knobs.items() if knob.kind == "traced"]
     x = jnp.asarray(images(1)[0])
-    traces = []
+    traces: list[None] = []
 
     @jax.jit
     def explain(score: Score, keywords: dict[str, Any]) -> jax.Array:
@@ -101,7 +101,7 @@ def compiles_once(entry: Entry, model: Model) -> None:
     for number, value in enumerate((0.1, np.float32(0.3), 1)):
         arrays = {name: word for name, word in example_keywords(entry, x).items() if isinstance(word, jax.Array)}
         knobs = {name: entry.knobs[name].check(entry.name, value) for name in traced}
-        explain(Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(np.int32(number))), {**arrays, **knobs})
+        explain(Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(jnp.int32(number))), {**arrays, **knobs})
     assert len(traces) == 1, f"{entry.name} was traced {len(traces)} times"
 
 

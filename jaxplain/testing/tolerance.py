@@ -1,12 +1,19 @@
 """Tolerances that follow from the arithmetic: the dtype's spacing and the number of terms summed."""
 
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 import jax.numpy as jnp
 
 
-def tol(dtype: Any, *, terms: int = 1, scale: float = 1.0, safety: float = 8.0) -> dict[str, float]:
+class Tolerance(TypedDict):
+    """Keywords of ``np.testing.assert_allclose``."""
+
+    rtol: float
+    atol: float
+
+
+def tol(dtype: Any, *, terms: int = 1, scale: float = 1.0, safety: float = 8.0) -> Tolerance:
     """Tolerances for a result of ``dtype`` that sums ``terms`` rounded values.
 
     ``rtol = safety * eps * sqrt(terms)``: independent roundings grow like a random walk, and ``safety`` covers
