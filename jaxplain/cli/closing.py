@@ -1,0 +1,66 @@
+"""What a run says at its end: what was done, what was left out, where everything is, and what to do next."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.text import Text
+
+from jaxplain.cli.job import Summary
+from jaxplain.cli.plain import plain
+from jaxplain.cli.progress import duration
+from jaxplain.cli.quarantine import Quarantined
+
+MAX_LISTED = 20
+
+
+def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
+    """Write the summary of a run.
+
+    Args:
+        summary: What ``run`` returned.
+        console: Where to.
+        job_file: The job file, for the commands that come next.
+    """
+    say = _sayer(console)
+    if summary.images:
+        say(
+            f"Explained {summary.images:,} of {summary.total:,} images by {len(summary.methods)} methods in "
+            f"{duration(summary.seconds)}: {summary.images_per_second:,.1f} images/s; planning and compilation "
+            f"{duration(summary.planning_seconds)}; {summary.waiting_share:.0%} of the time waiting for input; "
+            f"peak memory {summary.peak_bytes / 1e9:.1f} GB."
+        )
+    elif summary.complete:
+        say(f"Nothing to do: all {summary.total:,} images were explained by {len(summary.methods)} methods before.")
+    show_quarantined(summary.quarantined, console)
+    for shard, reason in summary.failed.items():
+        say(f"Shard {shard} failed: {reason}", "red")
+    if summary.remark:
+        say(f"No global maps: {summary.remark}.")
+    if not summary.complete:
+        say(f"Not finished. The same command does the missing shards: jaxplain run {job_file}", "red")
+        return
+    what = "maps and global maps" if summary.aggregated else "maps"
+    say(f"The {what} are in {summary.output}")
+    if summary.aggregated:
+        say(f"Next: jaxplain peppr {job_file}, then jaxplain report {summary.output}")
+
+
+def show_quarantined(images: tuple[Quarantined, ...], console: Console, *, all_of_them: bool = False) -> None:
+    """List the images that were left out: the first, or all of them."""
+    if not images:
+        return
+    say = _sayer(console)
+    count = "1 image was" if len(images) == 1 else f"{len(images):,} images were"
+    say(f"{count} left out: NaN maps, no part in global maps.", "yellow")
+    listed = images if all_of_them else images[:MAX_LISTED]
+    for image in listed:
+        say(f"  {image.name}: {image.reason}")
+    if len(images) > len(listed):
+        say(f"  and {len(images) - len(listed):,} more; `jaxplain status` lists them with --all")
+
+
+def _sayer(console: Console) -> Callable[..., None]:
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(plain(text), style), soft_wrap=True)
+
+    return say

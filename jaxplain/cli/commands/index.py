@@ -1,0 +1,38 @@
+"""``jaxplain index``: describe a folder of images once."""
+
+import argparse
+
+from jaxplain.cli.plain import plain
+from jaxplain.cli.streams import Streams
+
+HELP = "index a folder of images (path, size, time, label, id)"
+DESCRIPTION = """\
+Index a folder of images: path, size, time, label and a stable 64-bit id of each. The first folder on an image's path
+is its class. The index is the fingerprint of the images; make it again when the folder has changed. A run makes it
+where there is none."""
+EXAMPLES = """\
+  jaxplain index photos"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("folder", metavar="DIR", help="the folder of images")
+
+
+def execute(arguments: argparse.Namespace, streams: Streams) -> int:
+    """Write the index beside the images."""
+    from jaxplain.io.index import build_index, write_index
+
+    index = build_index(arguments.folder)
+    path = write_index(arguments.folder, index)
+    names = index.class_names or ()
+    unlabeled = int((index.label < 0).sum())
+    streams.results.print(f"{len(index):,} images, {int(index.size.sum()) / 1e6:,.1f} MB, {len(names):,} classes")
+    for number, name in enumerate(names[:50]):
+        streams.results.print(f"  {number:>3} {int((index.label == number).sum()):>9,}  {plain(name)}", soft_wrap=True)
+    if len(names) > 50:
+        streams.results.print(f"  and {len(names) - 50:,} more classes")
+    if unlabeled and names:
+        streams.results.print(f"      {unlabeled:>9,}  without a class")
+    streams.results.print(plain(f"The index: {path}"), soft_wrap=True)
+    return 0

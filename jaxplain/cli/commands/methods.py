@@ -1,0 +1,68 @@
+"""``jaxplain methods``: the table of methods, read from the registry."""
+
+import argparse
+from typing import Any
+
+from jaxplain.cli.streams import Streams
+
+HELP = "list the methods, what they need and their knobs"
+DESCRIPTION = """\
+List the methods: what must be given for each, its knobs with their defaults, the axioms that it satisfies. In a job
+file these are the keys of [methods.<name>]."""
+EXAMPLES = """\
+  jaxplain methods
+  jaxplain methods smoothgrad        one method, with its whole description"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("method", nargs="?", help="one method; all by default")
+
+
+def execute(arguments: argparse.Namespace, streams: Streams) -> int:
+    """Write the table, or the description of one method."""
+    import inspect
+
+    import jaxplain.methods  # noqa: F401  (fills the registry)
+    from jaxplain._registry import METHODS, find_method
+
+    if arguments.method is not None:
+        entry = find_method(arguments.method)
+        _write(entry, streams)
+        streams.results.print(f"\n{inspect.getdoc(entry.function) or ''}", soft_wrap=True)
+        return 0
+    for number, entry in enumerate(METHODS[name] for name in sorted(METHODS)):
+        if number:
+            streams.results.print()
+        _write(entry, streams)
+    return 0
+
+
+def _write(entry: Any, streams: Streams) -> None:
+    from rich.text import Text
+
+    needed = [name for name in entry.context if name != "key"]
+    knobs = [f"{name} = {_value(knob.default)}{_range(knob)}" for name, knob in entry.knobs.items()]
+    rows = (
+        ("give", ", ".join(needed)),
+        ("knobs", "; ".join(knobs)),
+        ("axioms", ", ".join(entry.axioms).replace("_", " ")),
+    )
+    streams.results.print(Text(entry.name, "bold"), Text(f"  {entry.summary}"), sep="", soft_wrap=True)
+    for name, text in rows:
+        if text:
+            streams.results.print(Text(f"    {name:<7} ", "dim"), Text(text), sep="", soft_wrap=True)
+
+
+def _value(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, str):
+        return f'"{default}"'
+    return "unset" if default is None else str(list(default) if isinstance(default, tuple) else default)
+
+
+def _range(knob: Any) -> str:
+    if len(knob.choices) > 1:
+        return " (or " + ", ".join(_value(choice) for choice in knob.choices if choice != knob.default) + ")"
+    return ""

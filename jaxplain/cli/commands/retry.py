@@ -1,0 +1,41 @@
+"""``jaxplain retry``: redo the shards that hold images which were left out."""
+
+import argparse
+
+from jaxplain.cli.options import set_option, trust_option
+from jaxplain.cli.streams import Streams
+
+HELP = "redo the shards with images that were left out"
+DESCRIPTION = """\
+Redo the shards with images that were left out, after their cause was mended. The rest is not touched; the global maps
+are made again. The images must be those of the run: replacing a file changes the fingerprint of a folder,
+and then asks for another output."""
+EXAMPLES = """\
+  jaxplain retry job.toml
+  jaxplain retry runs/store --trust    the same by the store, which names code"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("job", metavar="JOB.toml|DIR", help="the job file, or a trusted store")
+    set_option(parser)
+    trust_option(parser)
+
+
+def execute(arguments: argparse.Namespace, streams: Streams) -> int:
+    """Unmark the shards, then run the job."""
+    from jaxplain.cli.closing import show_summary
+    from jaxplain.cli.failures import DONE, INCOMPLETE
+    from jaxplain.cli.origin import job_of
+    from jaxplain.cli.progress import watching
+    from jaxplain.cli.retrying import retry_job
+
+    file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="retry")
+    with watching(streams.progress) as watch:
+        summary, shards = retry_job(file, watch=watch)
+    if shards:
+        streams.results.print(f"Redone: {len(shards):,} shard{'s' if len(shards) > 1 else ''} with images left out.")
+    else:
+        streams.results.print("No image was left out, so nothing was redone.")
+    show_summary(summary, streams.results, job_file=arguments.job)
+    return DONE if summary.complete else INCOMPLETE

@@ -1,0 +1,86 @@
+"""The methods of a job as the engine takes them: knobs checked, baselines made, and both as JSON values."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain._registry import Entry, find_method
+from jaxplain.cli.baselines import read_baseline
+from jaxplain.cli.sections import MethodSection
+from jaxplain.engine.job import Explanation
+
+
+def build_explanations(
+    sections: Iterable[MethodSection], shape: tuple[int, ...], folder: Path, where: str
+) -> tuple[Explanation, ...]:
+    """Make the explanations of a job.
+
+    Args:
+        sections: The job's ``[methods.<name>]``.
+        shape: Shape of one image.
+        folder: The folder of the job file.
+        where: The job file, for messages.
+
+    Raises:
+        InputError: An unknown or missing keyword, or a value out of range; the table is named.
+    """
+    return tuple(_explanation(section, shape, folder, where) for section in sections)
+
+
+def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, where: str) -> Explanation:
+    entry, table = find_method(section.method), f"{where}: [methods.{section.name}]"
+    keywords, spec = dict(section.keywords), {}
+    if "key" in keywords:
+        raise InputError(f"{table} key: noise is keyed by the seed of the job; set seed at the top of the file.")
+    for name in set(keywords) & {"baseline", "background"} & set(entry.context):
+        keywords[name], spec[name] = read_baseline(keywords[name], shape, folder, f"{table} {name}")
+    try:
+        knobs = entry.check_knobs(keywords)
+        entry.check_context({"key": True, **keywords})
+    except InputError as error:
+        raise InputError(f"{table} {_for_files(entry, error)}") from error
+    for name in entry.context:
+        if name == "layer":
+            keywords[name] = _layer(keywords[name], table)
+        if name != "key" and name not in spec:
+            spec[name] = _json(keywords[name])
+    settings = {
+        name: _json(knobs.get(name, knob.default)) for name, knob in entry.knobs.items() if knob.kind != "execution"
+    }
+    return Explanation(section.name, section.method, keywords, {"method": section.method, **spec, **settings})
+
+
+def _for_files(entry: Entry, error: InputError) -> str:
+    """Say in the words of a job file what the registry says in the words of Python."""
+    for name, advice in _ADVICE.items():
+        if name in entry.context and f"{name}= is required" in str(error):
+            return f"{entry.name}: {name} is missing and has no default; {advice}"
+    return str(error)
+
+
+_ADVICE = {
+    "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise" or the path of a .npy file.',
+    "layer": "write a name that `jaxplain layers` lists for this job.",
+}
+
+
+def _layer(value: Any, table: str) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise InputError(f"{table} layer = {value!r}; write a name that `jaxplain layers` lists, or a list of them.")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(entry) for entry in value]
+    if isinstance(value, np.ndarray):
+        # The shortest decimal of a float32 rather than its double, so that 0.1 stays 0.1.
+        return [_json(entry) for entry in value] if value.ndim else float(str(value))
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

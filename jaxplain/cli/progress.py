@@ -1,0 +1,208 @@
+"""Progress as a person wants to see it: bars on a terminal, a line per shard or half a minute elsewhere.
+
+Driven by the engine's events. Whatever others named (images, shards, folders) is shown as plain text.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
+from rich.text import Text
+
+from jaxplain.cli.plain import plain
+from jaxplain.engine.events import Advanced, Event, Finished, Noted, Started, Watcher
+
+LINE_SECONDS = 30.0
+MAX_NOTES = 20
+UNITS = {"explain": "images", "mean image": "images", "sweep": "images", "aggregate": "maps", "curves": "orders"}
+SHARDED = ("explain", "sweep")
+TITLES = {
+    "index": "indexing the folder",
+    "plan": "planning and compiling",
+    "explain": "explaining",
+    "aggregate": "aggregating",
+    "mean image": "averaging the images",
+    "sweep": "erasing and restoring",
+    "curves": "measuring curves",
+}
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Watcher]:
+    """Show events while the block runs.
+
+    Args:
+        console: Where to; its error stream, so that results can be piped.
+    """
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    columns = (SpinnerColumn(finished_text=Text("✓", "green")), _Title(), BarColumn(24), _Count(), _Speed(), _Where())
+    with Progress(*columns, console=console, refresh_per_second=8) as progress:
+        yield Bars(progress)
+
+
+class Bars:
+    """Draws a bar per stage."""
+
+    def __init__(self, progress: Progress):
+        self._progress, self._tasks, self._notes = progress, dict[str, TaskID](), Notes(progress.console)
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case Started():
+                fields: dict[str, Any] = {"where": facts_text(event), "begun": event.done}
+                self._tasks[event.stage] = self._progress.add_task(
+                    event.stage, total=event.total or None, completed=event.done, **fields
+                )
+            case Advanced():
+                self._progress.update(self._tasks[event.stage], advance=event.units, where=event.where)
+            case Noted():
+                self._notes.show(event)
+            case Finished() if event.stage in self._tasks:
+                task = self._progress.tasks[self._progress.task_ids.index(self._tasks[event.stage])]
+                if task.total is None:
+                    self._progress.update(task.id, total=1, completed=1)
+                self._progress.update(task.id, where=facts_text(event))
+                self._notes.rest()
+
+
+class Lines:
+    """Writes a line at every new shard, and every half minute inside one."""
+
+    def __init__(self, console: Console):
+        self._console, self._notes = console, Notes(console)
+        self._total = self._done = self._begun = 0
+        self._where, self._since, self._written = "", 0.0, 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case Started():
+                self._total, self._done, self._begun = event.total, event.done, event.done
+                self._where, self._since, self._written = "", time.monotonic(), time.monotonic()
+                count = f": {event.total} {unit(event.stage)}" if event.total else ""
+                there = f", {event.done} there already" if event.done else ""
+                self._say(f"{title(event.stage)}{count}{there}{_behind(facts_text(event))}")
+            case Advanced():
+                self._done += event.units
+                late = time.monotonic() - self._written > LINE_SECONDS
+                shard = event.stage in SHARDED and event.where != self._where
+                if shard or late or self._done >= self._total:
+                    self._where, self._written = event.where, time.monotonic()
+                    self._say(self._line(event))
+            case Noted():
+                self._notes.show(event)
+            case Finished():
+                self._notes.rest()
+                self._say(f"{title(event.stage)}: done{_behind(facts_text(event))}")
+
+    def _line(self, event: Advanced) -> str:
+        speed = (self._done - self._begun) / max(1e-9, time.monotonic() - self._since)
+        left = duration((self._total - self._done) / speed) if speed else "?"
+        where = f", {event.where}" if event.where else ""
+        return (
+            f"{title(event.stage)}: {self._done}/{self._total} {unit(event.stage)}, {speed:.1f} {unit(event.stage)}/s, "
+            f"{left} left{where}"
+        )
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(plain(text)), soft_wrap=True)
+
+
+class Notes:
+    """Shows the first notes of a stage and counts the rest."""
+
+    def __init__(self, console: Console):
+        self._console, self._seen = console, 0
+
+    def show(self, event: Noted) -> None:
+        """Show a note, unless there were many."""
+        self._seen += 1
+        if self._seen <= MAX_NOTES:
+            self._console.print(Text(f"  {plain(event.text)}", "yellow"), soft_wrap=True)
+
+    def rest(self) -> None:
+        """Tell how many notes were not shown."""
+        if self._seen > MAX_NOTES:
+            self._console.print(Text(f"  and {self._seen - MAX_NOTES} more such notes", "yellow"), soft_wrap=True)
+        self._seen = 0
+
+
+class _Title(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{title(task.description):<22}")
+
+
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.total is None or task.description not in UNITS:
+            return Text("")
+        return Text(f"{int(task.completed):,}/{int(task.total):,} {unit(task.description)}")
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.description not in UNITS or task.completed <= task.fields["begun"]:
+            return Text(f"{duration(task.elapsed or 0)}", "dim")
+        done = task.completed - task.fields["begun"]
+        speed = task.speed if not task.finished and task.speed else done / max(1e-9, task.elapsed or 0)
+        rate = f"{speed:,.1f}/s" if speed < 1000 else f"{speed:,.0f}/s"
+        if task.finished:
+            return Text(f"{rate} {duration(task.elapsed or 0)}", "dim")
+        return Text(f"{rate} {duration(task.time_remaining or 0)} left", "dim")
+
+
+class _Where(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(plain(task.fields["where"]), "dim", overflow="ellipsis", no_wrap=True)
+
+
+def title(stage: str) -> str:
+    """Return a stage's name for people."""
+    return TITLES.get(stage, stage)
+
+
+def unit(stage: str) -> str:
+    """Return what a stage counts."""
+    return UNITS.get(stage, "steps")
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    Example:
+        >>> duration(0.4), duration(75), duration(7300)
+        ('0.4 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def facts_text(event: Started | Finished) -> str:
+    """Return what is worth showing of an event's facts in a few words."""
+    facts = event.facts or {}
+    if isinstance(facts.get("plan"), dict):
+        plan = facts["plan"]
+        return f"batch {plan['batch']}, chunk {plan['chunk']}, {plan['rows_per_shard']} images per shard"
+    if {"batch", "chunk"} <= set(facts):
+        return f"batch {facts['batch']}, chunk {facts['chunk']}"
+    if "folder" in facts:
+        return str(facts["folder"])
+    if event.__class__ is Finished and set(facts) == {"images"}:
+        return f"{facts['images']:,} images"
+    return ""
+
+
+def _behind(text: str) -> str:
+    return f" ({text})" if text else ""

@@ -1,0 +1,122 @@
+"""PEPPR over a finished store: the orders of its global maps, swept over the images of its job."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxplain._errors import InputError, unknown
+from jaxplain.aggregate.steps import FRACTIONS
+from jaxplain.cli.baselines import read_baseline
+from jaxplain.cli.build import Built, build, label_numbers
+from jaxplain.cli.jobfile import JobFile
+from jaxplain.cli.other_job import refuse_other_job
+from jaxplain.cli.sections import PepprSection
+from jaxplain.engine.events import Watcher
+from jaxplain.engine.orders import global_orders
+from jaxplain.engine.scores import StoredScores
+from jaxplain.engine.sweep import Settings, sweep
+from jaxplain.io.ledger import Ledger
+from jaxplain.io.sink import StoreSink
+from jaxplain.io.store import Store
+
+OF_THE_IMAGES = {"mean": "mean_image", "mean-image": "mean_image", "channel-mean": "channel_mean"}
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep came to.
+
+    Args:
+        output: Where the store is.
+        results: The results, see ``jaxplain.aggregate.results``.
+    """
+
+    output: str
+    results: dict[str, Any]
+
+
+def sweep_job(file: JobFile, *, watch: Watcher) -> Swept:
+    """Sweep the global maps of a job's finished run.
+
+    Args:
+        file: The job.
+        watch: Called with events.
+
+    Raises:
+        InputError: There is no finished run, or a key of ``[peppr]`` does not fit.
+    """
+    built = build(file, watch)
+    try:
+        store = Store(built.storage)
+        refuse_other_job(built.job, built.storage)
+        section = file.peppr
+        orders = []
+        for name in _methods(section, store, file):
+            if not store.has_globals(name):
+                raise InputError(
+                    f"{store.storage.url}: no global maps of {name!r} yet; first run `jaxplain run {file.path}` to "
+                    "its end."
+                )
+            orders += global_orders(
+                name, store.globals(name), section.groups, shape=_space(built), coarse=section.coarse
+            )
+        results = sweep(
+            built.job.model,
+            built.source,
+            orders,
+            _settings(built),
+            space=_space(built),
+            status=store.rows("status"),
+            labels=_label_names(built),
+            scores=StoredScores(built.storage, StoreSink(built.storage), Ledger(built.storage)),
+            watch=watch,
+        )
+        return Swept(built.storage.url, results or {})
+    finally:
+        built.source.close()
+
+
+def _methods(section: PepprSection, store: Store, file: JobFile) -> tuple[str, ...]:
+    names = tuple(method.name for method in file.methods)
+    for name in section.methods or ():
+        if name not in names:
+            raise unknown(file.where, "method of peppr.methods", name, names)
+    return section.methods or names
+
+
+def _space(built: Built) -> tuple[int, ...]:
+    return tuple(built.source.shape[:-1]) or tuple(built.source.shape)
+
+
+def _label_names(built: Built) -> list[str] | None:
+    names, outputs = built.job.class_names, built.job.spec["model"]["outputs"]
+    return list(names) if names and len(names) == outputs else None
+
+
+def _settings(built: Built) -> Settings:
+    section, where = built.file.peppr, f"{built.file.where}: peppr"
+    steps = section.steps
+    fractions: tuple[float, ...] = FRACTIONS
+    if steps is not None:
+        fractions = tuple(np.linspace(0, 1, steps + 1).tolist()) if isinstance(steps, int) else steps
+    baseline: Any = section.baseline
+    if isinstance(baseline, str) and baseline in OF_THE_IMAGES:
+        baseline = OF_THE_IMAGES[baseline]
+    else:
+        baseline, _ = read_baseline(baseline, built.source.shape, built.file.folder, f"{where}.baseline")
+    return Settings(
+        fractions=fractions,
+        baseline=baseline,
+        n_images=section.images,
+        n_random=section.controls,
+        seed=built.job.seed,
+        resamples=section.resamples,
+        level=section.level,
+        exclude=label_numbers(
+            built.file.aggregate.exclude, built.job.class_names, built.job.spec["model"]["outputs"], where
+        ),
+        threshold=section.threshold,
+        batch=section.batch,
+        precision=built.job.request.precision,
+    )
