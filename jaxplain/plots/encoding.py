@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from jaxplain.plots.overlay import resized
+from jaxplain.plots.overlay import bounded
 from jaxplain.plots.wording import unwarned_glyphs
 
 _MEDIA = {"png": "image/png", "jpeg": "image/jpeg", "svg": "image/svg+xml"}
@@ -49,10 +49,7 @@ def picture_bytes(picture: NDArray[np.float64], *, longest: int | None = None, l
         longest: Largest side; a larger picture is shrunk by averaging.
         lossless: Always PNG, with a palette where 256 colors are enough.
     """
-    side = max(picture.shape[:2])
-    if longest is not None and side > longest:
-        height, width = (max(1, round(length * longest / side)) for length in picture.shape[:2])
-        picture = resized(picture, (height, width))
+    picture = picture if longest is None else bounded(picture, longest)
     pixels = PillowImage.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8))
     buffer = io.BytesIO()
     if lossless or max(pixels.size) <= PHOTO_SIDE:

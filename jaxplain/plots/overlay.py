@@ -61,6 +61,16 @@ def resized(values: ArrayLike, shape: tuple[int, int], *, smooth: bool = False) 
     return np.stack(shrunk, axis=-1).reshape(*shape, *array.shape[2:])
 
 
+def bounded(values: ArrayLike, longest: int) -> NDArray[np.float64]:
+    """Return a map or an image whose longer side has at most ``longest`` pixels, shrunk by averaging."""
+    array = np.asarray(values, np.float64)
+    side = max(array.shape[:2])
+    if side <= longest:
+        return array
+    height, width = (max(1, round(length * longest / side)) for length in array.shape[:2])
+    return resized(array, (height, width))
+
+
 def overlay(
     image: ArrayLike,
     attribution: ArrayLike,

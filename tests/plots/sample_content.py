@@ -41,6 +41,7 @@ def sample(
     color: bool = False,
     images: bool = True,
     n_examples: int = 2,
+    n_sweeps: int | None = None,
     seed: int = 0,
 ) -> ReportContent:
     """Make content: the second method is signed, the last one coarse, the fourth label without images."""
@@ -108,7 +109,7 @@ def sample(
             Sweep(text, "ROC-AUC", np.linspace(0, 1, 11), (), (), "There is no image of this label.")
             if label == empty
             else sweep(text, methods, rng)
-            for label, text in enumerate(names)
+            for label, text in enumerate(names[:n_sweeps])
         ),
         sweep_settings="10 steps, 2,000 images, baseline: mean image of the data, 200 resamples, 95 % intervals.",
         quarantined=bad,

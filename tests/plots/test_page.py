@@ -127,7 +127,9 @@ def test_quarantined_images_are_listed_with_the_rest_counted(page):
     [
         ReportContent("nothing"),
         sample(names=("lesion",), methods=("grad_cam",), images=False),
-        sample(names=tuple(f"class {i}" for i in range(24)), methods=METHODS[:2], shape=(12, 60), color=True),
+        sample(
+            names=tuple(f"class {i}" for i in range(24)), methods=METHODS[:2], shape=(12, 60), color=True, n_sweeps=3
+        ),
         sample(names=("a", "b"), methods=tuple(f"m{i}" for i in range(10)), shape=(60, 12)),
         replace(sample(names=("a",), methods=("m",)), methods=(), overall_sweeps=(), label_sweeps=()),
     ],
@@ -143,8 +145,8 @@ def test_page_of_ten_labels_and_four_methods_is_light():
     assert len(render(sample(shape=(224, 224), color=True, n_examples=1))) < 8e6
 
 
-def test_content_gives_the_same_page_again(page):
-    assert render(sample()) == page
+def test_content_gives_the_same_page_again():
+    assert render(sample(names=NAMES[:2])) == render(sample(names=NAMES[:2]))
 
 
 @settings(max_examples=20, deadline=None)

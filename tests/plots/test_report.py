@@ -171,7 +171,7 @@ def test_global_maps_are_shown_where_the_maps_were_not_kept():
 
 def test_many_labels_are_cut_by_a_rule_that_is_stated():
     names = tuple(f"class {index}" for index in range(40))
-    store, source = sample_store(names=names)
+    store, source = sample_store(names=names, sweeps=False)
     content = report_content(store, source, examples=1)
     assert len(content.labels) == 40 and len(content.methods[0].labels) == reading.MAX_LABELS
     assert "24 of 40 labels, those with the most images" in " ".join(content.omitted)

@@ -9,10 +9,12 @@ from jaxplain.core.maps import pool, sign
 from jaxplain.io.maparray import MapArray
 from jaxplain.io.sources.base import Source
 from jaxplain.io.store import Store
-from jaxplain.plots.overlay import displayed
+from jaxplain.plots.overlay import bounded, displayed
 from jaxplain.plots.report.content import Example
 from jaxplain.plots.wording import readable
 
+LONGEST = 448
+"""Pixels of the longer side of what is kept of an image or a map: more than any tile shows."""
 RULE = "The first {} usable images of every label in the order of the data, not chosen by their looks."
 
 
@@ -37,7 +39,7 @@ def examples_of(
         names: Name per label.
         shown: Numbers of the labels.
         methods: Names of the methods.
-        found: Global maps by method, whose recorded sign and pooling the examples share.
+        found: Attributes of the global maps by method, whose recorded sign and pooling the examples share.
         count: Examples per label.
     """
     chosen: list[tuple[int | None, np.ndarray]] = []
@@ -62,18 +64,17 @@ def examples_of(
 
 
 class _Reader:
-    """The rows of all examples, each array read once."""
+    """The images and figures of all examples; maps, which may be large, are read and pooled one by one."""
 
     def __init__(
         self, store: Store, source: Source | None, rows: np.ndarray, methods: Sequence[str], found: Mapping[str, Any]
     ):
         self._place = {int(row): number for number, row in enumerate(rows)}
-        self._maps: dict[str, tuple[np.ndarray, MapArray, Mapping[str, str]]] = {}
+        self._maps: dict[str, tuple[MapArray, Mapping[str, str]]] = {}
         for name in methods:
             if name in store.names:
-                maps = store.maps(name, missing="nan")
-                steps = dict(found.get(name, {}).get("attributes", {}).get("steps") or {})
-                self._maps[name] = (maps[rows], maps, steps)
+                steps = dict(found.get(name, {}).get("steps") or {})
+                self._maps[name] = (store.maps(name, missing="nan"), steps)
         fields = store.fields
         self._rows = {
             field: store.rows(field, rows=rows, missing="fill") for field in ("prediction", "target") if field in fields
@@ -82,7 +83,7 @@ class _Reader:
         self._names = source.names if source is not None else index.paths if index is not None else None
         self._images = None
         if source is not None and len(source.shape) in (2, 3):
-            self._images = _pixels(source.read(rows).image, store.manifest)
+            self._images = _pixels(source, rows, store.manifest)
 
     def example(self, row: int, label: int | None, labels: np.ndarray | None, names: Sequence[str]) -> Example:
         at = self._place[row]
@@ -99,8 +100,8 @@ class _Reader:
         if 0 <= target < len(names) and predicted >= 0 and target not in (predicted, label):
             called = f"{readable(called, 60)}, explained: {names[target]}"
         drawn = []
-        for name, (values, maps, steps) in self._maps.items():
-            pooled = _pooled(values[at], maps.dims, steps, target if label is None or not several else label)
+        for name, (maps, steps) in self._maps.items():
+            pooled = _pooled(maps[row], maps.dims, steps, target if label is None or not several else label)
             if np.isfinite(pooled).any():
                 drawn.append((name, pooled))
         image = None if self._images is None else self._images[at]
@@ -109,11 +110,14 @@ class _Reader:
 
 
 def plane(values: np.ndarray) -> np.ndarray:
-    """Return a map of any number of axes as (h, w): a row for one axis, the mean over leading axes beyond two."""
+    """Return a map of any number of axes as (h, w) of at most ``LONGEST`` pixels.
+
+    One axis becomes a row, axes before the last two are averaged.
+    """
     values = np.asarray(values)
     if values.ndim < 2:
-        return values.reshape(1, -1)
-    return values.mean(axis=tuple(range(values.ndim - 2)))
+        return bounded(values.reshape(1, -1), LONGEST)
+    return bounded(values.mean(axis=tuple(range(values.ndim - 2))), LONGEST)
 
 
 def _pooled(values: np.ndarray, dims: Sequence[str], steps: Mapping[str, str], target: int) -> np.ndarray:
@@ -126,15 +130,12 @@ def _pooled(values: np.ndarray, dims: Sequence[str], steps: Mapping[str, str], t
     return plane(values)
 
 
-def _pixels(images: np.ndarray, manifest: Mapping[str, Any]) -> list[np.ndarray]:
+def _pixels(source: Source, rows: np.ndarray, manifest: Mapping[str, Any]) -> list[np.ndarray]:
     """Undo the input's mean and std, then stretch all examples alike unless they already lie in [0, 1]."""
     how = (manifest.get("job") or {}).get("input") or {}
-    shown = np.asarray(images, np.float64)
-    if how.get("std"):
-        shown = shown * np.asarray(how["std"])
-    if how.get("mean"):
-        shown = shown + np.asarray(how["mean"])
-    low, high = float(shown.min()), float(shown.max())
+    mean, std = np.asarray(how.get("mean") or 0.0), np.asarray(how.get("std") or 1.0)
+    shown = [bounded(source.read([int(row)]).image[0] * std + mean, LONGEST) for row in rows]
+    low, high = min(float(image.min()) for image in shown), max(float(image.max()) for image in shown)
     if low >= -0.02 and high <= 1.02:
         low, high = 0.0, 1.0
     return [displayed(image, low, high) for image in shown]

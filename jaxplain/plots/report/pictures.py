@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from jaxplain.plots.color import ColorRange, is_empty, paint
 from jaxplain.plots.encoding import address, picture_bytes
-from jaxplain.plots.overlay import overlay_colors, resized
+from jaxplain.plots.overlay import bounded, overlay_colors
 from jaxplain.plots.report.markup import Content, Markup, element
 from jaxplain.plots.wording import short_number
 
@@ -37,13 +37,13 @@ def map_tile(
         frame = element("div", "no images", class_="empty", style=ratio, role="img", aria_label=f"{alt}: no images")
         return element("figure", frame, element("figcaption", caption), class_="tile")
     native = f"{values.shape[0]} by {values.shape[1]}"
-    picture = paint(_shrunk(values, longest), colors)
+    picture = paint(bounded(values, longest), colors)
     return _tile(picture_bytes(picture, lossless=True), picture.shape, caption, f"{alt}, {native} values", ratio)
 
 
 def picture_tile(picture: NDArray, caption: Iterable[Content], alt: str, *, longest: int) -> Markup:
     """Draw a picture (H, W) or (H, W, 3) in [0, 1] as a tile."""
-    shrunk = _shrunk(picture, longest)
+    shrunk = bounded(picture, longest)
     return _tile(picture_bytes(shrunk), shrunk.shape, caption, alt)
 
 
@@ -75,14 +75,6 @@ def balanced_columns(n_tiles: int, width: str, *, room: float = 58.0) -> int:
     most = max(int(room / (float(width.removesuffix("rem")) + 0.7)), 1)
     rows = -(-n_tiles // most) or 1
     return -(-n_tiles // rows) or 1
-
-
-def _shrunk(values: NDArray, longest: int) -> NDArray:
-    side = max(values.shape[:2])
-    if side <= longest:
-        return values
-    height, width = (max(1, round(length * longest / side)) for length in values.shape[:2])
-    return resized(values, (height, width))
 
 
 def _tile(

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from jaxplain._errors import InputError
-from jaxplain.io.groups import read_groups
 from jaxplain.io.sources.base import Source
 from jaxplain.io.status import OK, REASONS
 from jaxplain.io.store import ROWS, Store
@@ -47,8 +46,7 @@ def report_content(
         )
     rows = _Rows(store)
     methods = list(dict.fromkeys([*manifest.get("methods", {}), *store.names]))
-    # Read by name and not through the maps: a run that keeps no maps has global ones all the same.
-    found = {name: read_groups(store.storage, name) for name in methods if store.has_globals(name)}
+    found = {name: _attributes(store, name) for name in methods if store.has_globals(name)}
     names = _label_names(manifest, source, rows.labels, found)
     counts = rows.label_counts(len(names))
     labels = tuple(Label(index, name, int(counts[index])) for index, name in enumerate(names))
@@ -117,6 +115,12 @@ class _Rows:
         return float(np.mean(self.predictions[counted] == self.labels[counted])) if counted.any() else None
 
 
+def _attributes(store: Store, name: str) -> dict[str, Any]:
+    """Return the groups and choices of a method's global maps, not the maps; those of a run that keeps no maps too."""
+    node = store.storage.node(f"global/{name}") or {}
+    return {"groups": [], **node.get("attributes", {})}
+
+
 def _label_names(
     manifest: Mapping[str, Any], source: Source | None, labels: np.ndarray | None, found: Mapping[str, Any]
 ) -> list[str]:
@@ -124,25 +128,27 @@ def _label_names(
     n_labels = len(names)
     if labels is not None and labels.size:
         n_labels = max(n_labels, labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1)
-    for globals_ in found.values():
-        n_labels = max(n_labels, sum(group.startswith("label/") for group in globals_["groups"]))
+    for attributes in found.values():
+        n_labels = max(n_labels, sum(group.startswith("label/") for group in attributes["groups"]))
     return [*names, *(f"label {index}" for index in range(len(names), n_labels))]
 
 
 def _method_maps(
-    store: Store, name: str, found: Mapping[str, Any] | None, labels: Sequence[Label], shown: Sequence[int]
+    store: Store, name: str, attributes: Mapping[str, Any] | None, labels: Sequence[Label], shown: Sequence[int]
 ) -> MethodMaps:
     spec = store.manifest.get("methods", {}).get(name, {})
     settings = settings_text(spec, name)
-    if found is None:
+    if attributes is None:
         return MethodMaps(name, settings, remark="No global maps yet: run jaxplain finalize.")
-    attributes = found["attributes"]
-    place = {group: index for index, group in enumerate(found["groups"])}
+    place = {group: index for index, group in enumerate(attributes["groups"])}
     dims = store.maps(name, missing="nan").dims if name in store.names else ("unknown",)
+    count = store.storage.open_array(f"global/{name}/count").read(slice(None))
+    mean = store.storage.open_array(f"global/{name}/mean")
 
     def chosen(groups: Sequence[tuple[str, str]]) -> tuple[GlobalMap, ...]:
+        # One group at a time: all of them may be larger than memory.
         return tuple(
-            GlobalMap(title, plane(found["mean"][place[group]]), int(found["count"][place[group]]))
+            GlobalMap(title, plane(mean.read([place[group]])[0]), int(count[place[group]]))
             for group, title in groups
             if group in place
         )
