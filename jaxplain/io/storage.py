@@ -22,7 +22,7 @@ import tensorstore as ts
 from jaxplain._errors import InputError
 from jaxplain.io.arrays import ArraySpec
 from jaxplain.io.exclusive import LinksUnsupported, create_exclusively, remove_leftovers
-from jaxplain.io.retries import retrying
+from jaxplain.io.retries import located, retrying
 
 SCHEMES = ("file", "memory", "s3", "gs")
 _ERRNO = {
@@ -218,6 +218,9 @@ class Storage:
                 return create_exclusively(os.path.join(self.folder, key), data)
             except LinksUnsupported:
                 kv = _finish(ts.KvStore.open(self._spec, context=_locking_context()), self.url)
+            except OSError as error:
+                placed = located(error, self.where(key))
+                raise placed from (None if placed is error else error)
         else:
             kv = self._kv
         found = retrying(lambda: _finish(kv.read(os.fsencode(key)), self.where(key)))

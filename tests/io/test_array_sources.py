@@ -1,5 +1,6 @@
 """Arrays, .npy, .npz, IDX and zarr: the same images whatever holds them, and every damage is named."""
 
+import errno
 import gzip
 import io
 import os
@@ -285,3 +286,29 @@ def test_arrays_written_by_zarr_python_are_read(tmp_path, version):
     source = open_source(f"zarr://{tmp_path}/a.zarr", HOW)
     np.testing.assert_allclose(source.read([1, 9, 8]).image[..., 0], images[[1, 9, 8]] / 255, rtol=1e-6)
     assert open_source(tmp_path / "a.zarr", HOW).fingerprint == source.fingerprint
+
+
+def test_a_failing_disk_names_the_file(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", IMAGES)
+    source = open_source(tmp_path / "a.npy", HOW)
+    true_read, failures = os.preadv, [errno.EIO]
+
+    def preadv(*arguments):
+        if failures:
+            raise OSError(failures.pop(), "failed")
+        return true_read(*arguments)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    monkeypatch.setattr("jaxplain.io.retries.time.sleep", lambda seconds: None)
+    np.testing.assert_allclose(source.read([2]).image[0, ..., 0], IMAGES[2] / 255, rtol=1e-6)
+    failures[:] = [errno.EIO] * 3
+    with pytest.raises(OSError, match=r"a\.npy"):
+        source.read([2])
+
+
+def test_parts_of_a_read_are_put_together(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", IMAGES)
+    source = open_source(tmp_path / "a.npy", HOW)
+    true_read = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, at: true_read(file, [buffers[0][:7]], at))
+    np.testing.assert_allclose(source.read([2, 3, 9]).image[..., 0], IMAGES[[2, 3, 9]] / 255, rtol=1e-6)

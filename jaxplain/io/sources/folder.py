@@ -83,7 +83,7 @@ class FolderSource:
         return codes.OK
 
     def _decoded(self, row: int) -> np.ndarray:
-        raw = retrying(lambda: self._bytes(row))
+        raw = retrying(lambda: self._bytes(row), self._where(row))
         try:
             return decode_image(raw, self._how)
         except InputError as error:

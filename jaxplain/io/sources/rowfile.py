@@ -4,6 +4,7 @@ Plain reads instead of a memory map: a map's pages count as the process's memory
 truncated file or a failing disk would end the process by SIGBUS instead of raising `OSError`.
 """
 
+import functools
 import math
 import mmap
 import os
@@ -31,7 +32,7 @@ class RowFile:
     def __init__(self, path: str | os.PathLike[str], offset: int, dtype: np.dtype, shape: tuple[int, ...]):
         self.path, self.offset, self.dtype, self.shape = os.fspath(path), offset, np.dtype(dtype), tuple(shape)
         self._row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
-        self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._file = os.open(self.path, os.O_RDONLY)
         have, need = os.fstat(self._file).st_size, offset + shape[0] * self._row_bytes
         if have < need:
             self.close()
@@ -61,7 +62,8 @@ class RowFile:
 
     def _fill(self, target: memoryview, position: int) -> None:
         while len(target):
-            got = retrying(lambda target=target, position=position: os.preadv(self._file, [target], position))  # type: ignore[misc]
+            read = functools.partial(os.preadv, self._file, [target], position)
+            got = retrying(read, self.path)
             if got == 0:
                 raise InputError(f"{self.path}: ended at byte {position}, it was cut while in use; copy it again.")
             target, position = target[got:], position + got
