@@ -93,6 +93,13 @@ def test_facts_that_the_run_left_in_the_store_are_shown():
     assert ("peak memory", "1.1 GB") in dict(report_content(store, source).facts)["Run"]
 
 
+def test_a_damaged_record_of_the_run_is_named():
+    store, source = sample_store(sweeps=False)
+    store.storage.write(reading.RUN, b"[1")
+    with pytest.raises(InputError, match=r"run\.json: not a JSON table"):
+        report_content(store, source)
+
+
 def test_sweeps_carry_methods_controls_and_the_reason_of_what_is_not_there(content):
     auc, accuracy = content.overall_sweeps
     assert (auc.metric, accuracy.metric) == ("ROC-AUC", "accuracy")

@@ -229,15 +229,21 @@ def _quarantined(store: Store, source: Source | None, status: np.ndarray) -> tup
 
 
 def _run_record(store: Store) -> dict[str, Any]:
-    raw = store.storage.read(RUN)
-    record = json.loads(raw) if raw is not None else {}
+    raw, record = store.storage.read(RUN), {}
+    if raw is not None:
+        try:
+            record = dict(json.loads(raw))
+        except (ValueError, TypeError) as error:
+            where = store.storage.where(RUN)
+            raise InputError(f"{where}: not a JSON table ({error}); delete it and write the report again.") from error
     done = store.finished(ROWS) if store.fields else ()
     return {"shards finished": len(done), **record}
 
 
 def _title(store: Store) -> str:
-    url = store.storage.url.rstrip("/")
-    return url.rpartition("/")[2] or url
+    """Name the run after its folder; a folder called "store" after the one that it is in as well."""
+    parts = [part for part in store.storage.url.split("/") if part]
+    return "/".join(parts[-2:] if parts[-1:] == ["store"] else parts[-1:]) or store.storage.url
 
 
 def _shape(manifest: Mapping[str, Any]) -> tuple[int, int] | None:
