@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import pytest
 
+import jaxplain.methods  # noqa: F401  (fills the registry, before a test works on a copy of it)
 from jaxplain import _registry
 from tests.sources import ROOT, sources
 
