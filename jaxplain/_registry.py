@@ -199,8 +199,6 @@ def find_method(name: str) -> Entry:
     Raises:
         InputError: No such method; names the nearest ones.
     """
-    import jaxplain.methods  # noqa: F401  (fills the registry)
-
     if name not in METHODS:
         raise unknown("jaxplain", "method", str(name), METHODS)
     return METHODS[name]

@@ -12,7 +12,9 @@ import numpy as np
 
 from jaxplain._errors import InputError
 
-FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
+FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+"""The default steps: dense where curves bend, and symmetric. Restoring f of an order is erasing 1 - f of the reversed
+one, so only with steps that are symmetric under f -> 1 - f does a random order's difference of areas have mean zero."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from jaxplain.aggregate.groups import Grouping, Select
 from jaxplain.core.maps import MapSteps
 from jaxplain.core.model import Model
 from jaxplain.core.targets import Target
-from jaxplain.engine.plan import StoreKind
+from jaxplain.engine.plan import Plan, StoreKind
 from jaxplain.engine.precision import Precision
 from jaxplain.io.ledger import Marker
 from jaxplain.io.sink import Sink
@@ -61,6 +62,8 @@ class Job:
         request: What is asked of the plan.
         steps: How stored maps become global maps.
         select: Which images of a label enter its global map.
+        exclude: Labels that stay out of the macro map.
+        n_labels: Number of labels that global maps are made for.
         max_bad: Most images that may be quarantined before the run stops; None for any number.
         class_names: Names of the classes, for people.
     """
@@ -72,21 +75,28 @@ class Job:
     spec: Mapping[str, Any] = field(default_factory=dict)
     request: PlanRequest = field(default_factory=PlanRequest)
     steps: MapSteps = field(default_factory=MapSteps)
-    select: str = "true"
+    select: Select = "true"
+    exclude: tuple[int, ...] = ()
+    n_labels: int = 0
     max_bad: int | None = None
     class_names: tuple[str, ...] = ()
 
-    def hash(self, explanation: Explanation | None, decided: Mapping[str, Any]) -> str:
+    def grouping(self, target_axes: int) -> Grouping:
+        """Return how images are sorted into the groups of global maps."""
+        return Grouping(self.n_labels, self.select, bool(target_axes), self.exclude)
+
+    def hash(self, explanation: Explanation | None, plan: Plan) -> str:
         """Return the hash of what decides an explanation's stored values, or the clean pass's for None.
 
-        Args:
-            explanation: The method; how it is executed does not enter.
-            decided: The parts of the plan that decide values: precision and storage.
+        How it is executed (batch, chunk, rows per shard) does not enter; where no maps are kept, the way to global maps
+        does.
         """
         own = {} if explanation is None else dict(explanation.spec)
-        return hashlib.sha256(json.dumps([dict(self.spec), own, dict(decided)], sort_keys=True).encode()).hexdigest()[
-            :32
-        ]
+        decided: dict[str, Any] = {"precision": plan.precision, "store": plan.store}
+        if plan.store == "none":
+            decided |= {"steps": asdict(self.steps), "select": self.select, "exclude": self.exclude}
+        text = json.dumps([dict(self.spec), own, decided], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Manifests(Protocol):
@@ -113,10 +123,19 @@ class Ledgers(Protocol):
         ...
 
 
+class Blobs(Protocol):
+    """Small files by key."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write or replace a file, durably."""
+        ...
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a run writes."""
+    """Where a run writes; blobs are needed only where no maps are kept."""
 
     sink: Sink
     ledger: Ledgers
     manifest: Manifests
+    blobs: Blobs | None = None

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxplain.core.maps import MapSteps
 from jaxplain.engine.job import Job
 from jaxplain.engine.plan import Plan
 from jaxplain.engine.step import Step
@@ -39,9 +38,10 @@ def row_fields(n: int, label: np.ndarray, score_shape: tuple[int, ...], shard_ro
 def method_arrays(step: Step, plan: Plan, n: int) -> dict[str, list[ArraySpec]]:
     """Return, per method, the arrays of its maps and figures."""
     arrays = {}
-    for name, (maps, figures) in step.shapes().items():
+    for name, (maps, figures) in step.shapes.items():
         targets = maps.shape[1 : 1 + step.target_axes]
-        dimensions = ("image", *("target" for _ in targets), *_space(maps.shape[1 + len(targets) :], step.shape))
+        space, channels = map_space(maps.shape[1 + len(targets) :], step.shape)
+        dimensions = ("image", *("target" for _ in targets), *axis_names(space), *(("channel",) if channels else ()))
         specs = [_per_image(f"rows/{figure}/{name}", n, value.shape[1:], plan) for figure, value in figures.items()]
         if plan.store != "none":
             value = ArraySpec(f"maps/{name}/value", (n, *maps.shape[1:]), plan.store, dimensions, plan.rows_per_shard)
@@ -56,41 +56,35 @@ def _per_image(path: str, n: int, shape: tuple[int, ...], plan: Plan) -> ArraySp
 
 
 def method_groups(job: Job, plan: Plan, step: Step) -> dict[str, Mapping[str, Any]]:
-    """Return the attributes of every method's group: what it is, and whether the last axis holds channels."""
-    shapes = step.shapes()
-    return {
-        f"maps/{explanation.name}": {
+    """Return the attributes of every method's group: what it is, and the axes of one of its maps."""
+    groups: dict[str, Mapping[str, Any]] = {}
+    for explanation in job.explanations:
+        maps, _ = step.shapes[explanation.name]
+        space, channels = map_space(maps.shape[1 + step.target_axes :], step.shape)
+        groups[f"maps/{explanation.name}"] = {
             "method": explanation.method,
             "spec": dict(explanation.spec),
-            "hash": job.hash(explanation, decided(plan)),
+            "hash": job.hash(explanation, plan),
             "target_axes": step.target_axes,
-            "channel_axis": _has_channels(shapes[explanation.name][0].shape[1 + step.target_axes :], step.shape),
+            "channel_axis": channels,
+            "space": list(space),
+            "dimensions": list(axis_names(space)),
         }
-        for explanation in job.explanations
-    }
-
-
-def decided(plan: Plan) -> dict[str, Any]:
-    """Return the parts of a plan that decide stored values beyond rounding."""
-    return {"precision": plan.precision, "store": plan.store}
+    return groups
 
 
 def row_bytes(step: Step, store: str) -> int:
     """Return the stored bytes of one image over all methods."""
     size = {"float16": 2, "float32": 4, "none": 0}[store]
-    return sum(int(np.prod(maps.shape[1:])) * size for maps, _ in step.shapes().values())
+    return sum(int(np.prod(maps.shape[1:])) * size for maps, _ in step.shapes.values())
 
 
-def steps_record(steps: MapSteps) -> dict[str, str]:
-    """Return map steps as JSON values."""
-    return {"sign": steps.sign, "pool": steps.pool, "scale": steps.scale}
+def map_space(map_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """Return the space of a map of examples of some shape, and whether an axis of channels follows it."""
+    channels = len(map_shape) == len(shape) > 1
+    return (map_shape[:-1] if channels else map_shape), channels
 
 
-def _has_channels(map_shape: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    return len(map_shape) == len(shape) > 1
-
-
-def _space(map_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
-    channels = ("channel",) if _has_channels(map_shape, shape) else ()
-    axes = len(map_shape) - len(channels)
-    return (*SPACE.get(axes, tuple(f"axis{number}" for number in range(axes))), *channels)
+def axis_names(space: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the axes of space, such as ``("y", "x")``."""
+    return SPACE.get(len(space), tuple(f"axis{number}" for number in range(len(space))))

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree

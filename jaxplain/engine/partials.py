@@ -7,7 +7,8 @@ arrays; shards are merged in their order.
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,14 @@ from jaxplain._errors import InputError
 from jaxplain.aggregate.groups import Grouping, merge_groups
 from jaxplain.aggregate.moments import Moments
 from jaxplain.core.maps import MapSteps
-from jaxplain.engine.finalize import GlobalMaps, assemble, describe_images
+from jaxplain.engine.finalize import GlobalMaps, WriteGroups, assemble, describe_images
 
 FIELDS = ("count", "mean", "m2")
+
+
+def partial_key(method: str, shard: int) -> str:
+    """Return the key of a shard's partial."""
+    return f"partials/{method}/{shard:06d}.npz"
 
 
 def partial_moments(
@@ -105,3 +111,49 @@ def merged_maps(
     for part in parts:
         found = merge_groups(found, part)
     return assemble(found, grouping, steps, space, dimensions, describe_images(status))
+
+
+def finalize_partials(
+    read: Callable[[str], bytes | None],
+    write: WriteGroups,
+    *,
+    methods: Mapping[str, Mapping[str, Any]],
+    n_shards: int,
+    status: np.ndarray,
+    grouping: Grouping,
+    steps: MapSteps,
+) -> dict[str, GlobalMaps]:
+    """Compute and write the global maps of a finished run that kept no maps.
+
+    Args:
+        read: Returns the bytes of a key, or None.
+        write: Replaces the global maps of one method.
+        methods: Attributes of each method's group, as the run wrote them.
+        n_shards: Number of shards.
+        status: ``(N,)`` of all images.
+        grouping: As in the run.
+        steps: As in the run.
+
+    Raises:
+        InputError: A shard's partial is missing or damaged.
+    """
+    made = {}
+    for name, attributes in methods.items():
+        maps = merged_maps(
+            (_part(read, partial_key(name, shard)) for shard in range(n_shards)),
+            status,
+            grouping=grouping,
+            steps=steps,
+            space=tuple(attributes["space"]),
+            dimensions=tuple(attributes["dimensions"]),
+        )
+        write(name, maps.groups, maps.arrays, maps.attributes, maps.dimensions)
+        made[name] = maps
+    return made
+
+
+def _part(read: Callable[[str], bytes | None], key: str) -> dict[str, Moments]:
+    data = read(key)
+    if data is None:
+        raise InputError(f"{key}: the partial of a finished shard is missing; delete the shard's marker to redo it.")
+    return unpack(data)

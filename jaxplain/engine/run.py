@@ -17,7 +17,7 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain.engine.events import Advanced, Finished, Noted, Started, Watcher, unwatched
 from jaxplain.engine.job import ROWS, Job, Place
-from jaxplain.engine.layout import decided, method_arrays, method_groups, row_fields
+from jaxplain.engine.layout import method_arrays, method_groups, row_fields
 from jaxplain.engine.lift import Clean
 from jaxplain.engine.open_run import open_run
 from jaxplain.engine.plan import Plan
@@ -158,7 +158,12 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
 def _collect(stream: _Stream, piece: _Piece, rows: Rows, clean: Clean, results: Result) -> None:
     kept = len(piece.numbers)
     status = piece.shard.put_rows(piece.offset, rows, clean, kept)
-    piece.shard.put_maps(piece.offset, results, status, stream.plan.store, stream.step.target_axes)
+    good = status == OK
+    piece.shard.put_figures(piece.offset, results, good)
+    if stream.plan.store == "none":
+        piece.shard.put_partials(results, rows, clean, status, stream.job, stream.step)
+    else:
+        piece.shard.put_maps(piece.offset, results, good, stream.plan.store, stream.step.target_axes)
     stream.summary.images += kept
     for number, code in zip(piece.numbers, status, strict=True):
         if code != OK:
@@ -223,7 +228,7 @@ def _unfinished(job: Job, place: Place, plan: Plan, wanted: list[str], n: int) -
     explanations = {explanation.name: explanation for explanation in job.explanations}
     finished = {name: place.ledger.finished(name) for name in wanted}
     for name, markers in finished.items():
-        want = job.hash(explanations.get(name), decided(plan))
+        want = job.hash(explanations.get(name), plan)
         for marker in markers.values():
             if marker.hash != want:
                 raise InputError(

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxplain._errors import InputError
+from jaxplain.aggregate.groups import merge_groups
+from jaxplain.aggregate.moments import Moments
 from jaxplain.engine.device import device_kind
 from jaxplain.engine.job import ROWS, Job, Place
-from jaxplain.engine.layout import decided
+from jaxplain.engine.layout import map_space
 from jaxplain.engine.lift import Clean
+from jaxplain.engine.partials import pack, partial_key, partial_moments
 from jaxplain.engine.plan import Plan
-from jaxplain.engine.step import Result, target_index
+from jaxplain.engine.step import Result, Step, target_index
 from jaxplain.io.encoding import encode
 from jaxplain.io.ledger import Marker, checksum
 from jaxplain.io.sources.base import Rows
@@ -36,10 +40,12 @@ class Shard:
     names: Sequence[str]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
+    partials: dict[str, dict[str, Moments]] = field(default_factory=dict)
+    started: float = 0.0
 
     def put_rows(self, offset: int, rows: Rows, clean: Clean, kept: int) -> np.ndarray:
         """Take in the clean pass of a batch and return the status of each image."""
+        self.started = self.started or time.perf_counter()
         pixels, outputs = np.asarray(clean.good_pixels)[:kept], np.asarray(clean.good_outputs)[:kept]
         status = rows.status[:kept].copy()
         status[(status == OK) & ~pixels] = BAD_PIXELS
@@ -58,19 +64,35 @@ class Shard:
                 self._put(ROWS, f"rows/{name}", offset, value)
         return status
 
-    def put_maps(self, offset: int, results: Result, status: np.ndarray, store: str, target_axes: int) -> None:
-        """Take in the maps and figures of a batch; images that are not ok get NaN."""
-        good = status == OK
-        for name, (maps, figures) in results.items():
+    def put_figures(self, offset: int, results: Result, good: np.ndarray) -> None:
+        """Take in the figures of each method's error."""
+        for name, (_, figures) in results.items():
             for figure, error in figures.items():
-                self._put(
-                    name, f"rows/{figure}/{name}", offset, _blank(np.asarray(error, np.float32)[: len(good)], good)
-                )
-            if store != "none":
-                decoded = _blank(np.asarray(maps, np.float32)[: len(good)], good)
-                value, scale = encode(decoded, store, leading=1 + target_axes)
-                self._put(name, f"maps/{name}/value", offset, value)
-                self._put(name, f"maps/{name}/scale", offset, scale)
+                values = np.asarray(error, np.float32)[: len(good)]
+                self._put(name, f"rows/{figure}/{name}", offset, _blank(values, good))
+
+    def put_maps(self, offset: int, results: Result, good: np.ndarray, store: str, target_axes: int) -> None:
+        """Take in the maps of a batch, encoded; images that are not good get NaN."""
+        for name, (maps, _) in results.items():
+            decoded = _blank(np.asarray(maps, np.float32)[: len(good)], good)
+            value, scale = encode(decoded, store, leading=1 + target_axes)
+            self._put(name, f"maps/{name}/value", offset, value)
+            self._put(name, f"maps/{name}/scale", offset, scale)
+
+    def put_partials(self, results: Result, rows: Rows, clean: Clean, status: np.ndarray, job: Job, step: Step) -> None:
+        """Take in the maps of a batch where none are kept: merge the moments of the groups present in it."""
+        for name, (maps, _) in results.items():
+            kept = slice(len(status))
+            found = partial_moments(
+                np.asarray(maps)[kept],
+                rows.label[kept],
+                np.asarray(clean.prediction)[kept],
+                status,
+                grouping=job.grouping(step.target_axes),
+                steps=job.steps,
+                channel_axis=map_space(maps.shape[1 + step.target_axes :], step.shape)[1],
+            )
+            self.partials[name] = merge_groups(self.partials.get(name, {}), found)
 
     def write(self, place: Place, job: Job, plan: Plan) -> float:
         """Write all arrays, wait until they are durable, then mark each name; return the seconds of the whole shard.
@@ -79,6 +101,10 @@ class Shard:
             OSError: The sink failed; nothing is marked then.
         """
         pending = [place.sink.write(path, self.first_row, values) for path, values in self.arrays.items()]
+        for name, found in self.partials.items():
+            if place.blobs is None:
+                raise InputError("run: store = 'none' needs a place for partials; open it with blobs.")
+            place.blobs.write(partial_key(name, self.number), pack(found))
         sums = {path: checksum(values) for path, values in self.arrays.items()}
         for write in pending:
             write.result()
@@ -94,7 +120,7 @@ class Shard:
                     first_row=self.first_row,
                     rows=self.rows,
                     checksums={path: sums[path] for path, owner in self.owners.items() if owner == name},
-                    hash=job.hash(explanations.get(name), decided(plan)),
+                    hash=job.hash(explanations.get(name), plan),
                     device=device_kind(),
                     facts=facts,
                 )

@@ -104,6 +104,7 @@ class Step:
                 if name in names
             }
 
+    @cached_property
     def shapes(self) -> dict[str, tuple[jax.ShapeDtypeStruct, dict[str, jax.ShapeDtypeStruct]]]:
         """Return, per method, the shape of a batch of maps and of its figures, without running anything."""
         images = np.zeros((self.batch, *self.shape), np.float32)

@@ -59,9 +59,10 @@ def keeps_shape_and_dtype(entry: Entry, model: Model) -> None:
     """Scalar scores give ``(*in)`` (or a map without channels), vectors add their axis; the dtype is the example's."""
     x = jnp.asarray(images(1)[0])
     one, three = _maps(entry, model, Logit(1), x), _maps(entry, model, Logits(jnp.array([1, 0, 4])), x)
-    assert one.dtype == three.dtype == x.dtype
-    assert three.shape == (3, *one.shape)
-    assert one.shape == x.shape or len(one.shape) == x.ndim - 1, one.shape
+    require(one.dtype == three.dtype == x.dtype, entry, f"dtypes {one.dtype} and {three.dtype} are not {x.dtype}")
+    require(three.shape == (3, *one.shape), entry, f"three scores give {three.shape}, one gives {one.shape}")
+    fits = one.shape == x.shape or len(one.shape) == x.ndim - 1
+    require(fits, entry, f"a map of shape {one.shape} belongs to no example of shape {x.shape}")
     np.testing.assert_allclose(three[0], one, **tol(x.dtype, terms=SAMPLES, scale=_size(one), safety=64))
 
 
@@ -102,7 +103,7 @@ def compiles_once(entry: Entry, model: Model) -> None:
         arrays = {name: word for name, word in example_keywords(entry, x).items() if isinstance(word, jax.Array)}
         knobs = {name: entry.knobs[name].check(entry.name, value) for name in traced}
         explain(Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(jnp.int32(number))), {**arrays, **knobs})
-    assert len(traces) == 1, f"{entry.name} was traced {len(traces)} times"
+    require(len(traces) == 1, entry, f"it was traced {len(traces)} times")
 
 
 def differentiates(entry: Entry, model: Model) -> None:
@@ -114,8 +115,15 @@ def differentiates(entry: Entry, model: Model) -> None:
         return jnp.sum(jnp.square(entry.function(f, x, **example_keywords(entry, x))))
 
     gradient = jax.grad(penalty)(model.params)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
+    leaves = jax.tree.leaves(gradient)
+    require(all(np.isfinite(leaf).all() for leaf in leaves), entry, "a map's gradient is not finite")
+    require(any(np.abs(leaf).max() > 0 for leaf in leaves), entry, "a map's gradient is zero")
+
+
+def require(holds: bool, entry: Entry, otherwise: str) -> None:
+    """Raise ``AssertionError`` unless something holds."""
+    if not holds:
+        raise AssertionError(f"{entry.name}: {otherwise}.")
 
 
 PROMISES: tuple[Callable[[Entry, Model], None], ...] = (

@@ -9,7 +9,8 @@ from jaxplain.aggregate.steps import FRACTIONS, Steps, step_counts
 
 
 def test_steps_round_and_must_rise_from_zero_to_one():
-    assert step_counts(FRACTIONS, 576).tolist() == [0, 6, 12, 29, 58, 86, 115, 173, 288, 432, 576]
+    assert step_counts(FRACTIONS, 576).tolist() == [0, 6, 12, 29, 58, 115, 173, 288, 403, 461, 518, 547, 564, 570, 576]
+    assert np.allclose(np.add(FRACTIONS, FRACTIONS[::-1]), 1)  # random orders are unbiased
     for bad in [(0.0, 0.5), (0.1, 1.0), (0.0, 0.5, 0.5, 1.0), (0.0,)]:
         with pytest.raises(InputError, match="rise from 0 to 1"):
             step_counts(bad, 10)

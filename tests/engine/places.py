@@ -49,7 +49,7 @@ EXPLANATIONS = (
 )
 
 
-def job(explanations=EXPLANATIONS, *, target=None, spec=None, max_bad=None, model=None, **request):
+def job(explanations=EXPLANATIONS, *, target=None, spec=None, max_bad=None, model=None, n_labels=0, **request):
     request = {"batch": 4, "chunk": 2, "rows_per_shard": 8, **request}
     return Job(
         model or smooth_network(),
@@ -58,6 +58,7 @@ def job(explanations=EXPLANATIONS, *, target=None, spec=None, max_bad=None, mode
         spec=spec or {"model": "smooth", "seed": 0},
         request=PlanRequest(**request),
         max_bad=max_bad,
+        n_labels=n_labels,
     )
 
 

@@ -10,7 +10,9 @@ import pytest
 import jaxplain
 from jaxplain import InputError, Logit, Logits
 from jaxplain.engine.events import Advanced, Noted
+from jaxplain.engine.finalize import finalize
 from jaxplain.engine.job import Explanation
+from jaxplain.engine.partials import finalize_partials
 from jaxplain.engine.run import run
 from jaxplain.io.encoding import ERROR_BOUND
 from jaxplain.testing import tol
@@ -283,3 +285,37 @@ def test_unknown_methods_are_refused_before_anything_is_written():
     with pytest.raises(InputError, match="did you mean 'smoothgrad'"):
         run(job([Explanation("a", "smothgrad")]), source(), where)
     assert not storage.list("done/")
+
+
+def test_without_stored_maps_the_shards_leave_partials():
+    """Global maps from partials equal those from exact maps; float64 sums in another order differ by rounding."""
+    maps, partials = {}, {}
+    exact, storage = place()
+    run(job(store="float32", n_labels=5), source(bad=[5]), exact)
+    finalize(
+        jaxplain.open(storage.url),
+        collect(maps),
+        methods=[explanation.name for explanation in EXPLANATIONS],
+        n_labels=5,
+    )
+    where, other = place()
+    without = job(store="none", n_labels=5)
+    run(without, source(bad=[5]), dataclasses.replace(where, blobs=other))
+    assert not [key for key in other.list("maps/") if not key.endswith("zarr.json")]
+    finalize_partials(
+        other.read,
+        collect(partials),
+        methods={e.name: other.node(f"maps/{e.name}")["attributes"] for e in EXPLANATIONS},
+        n_shards=5,
+        status=jaxplain.open(other.url).rows("status"),
+        grouping=without.grouping(0),
+        steps=without.steps,
+    )
+    assert list(partials) == list(maps)
+    for name, arrays in maps.items():
+        for field in ("count", "mean", "variance"):
+            np.testing.assert_allclose(partials[name][field], arrays[field], rtol=1e-10, atol=1e-12)
+
+
+def collect(into):
+    return lambda name, groups, arrays, attributes, dimensions: into.update({name: arrays})
