@@ -1,4 +1,4 @@
-"""Every touch of JAX interfaces that may change between versions; nothing else in the library reads a jaxpr's internals.
+"""Every touch of JAX interfaces that may change between versions; nothing else reads a jaxpr's internals.
 
 Written against JAX 0.10 and 0.11. Primitives are matched by name, so that a renamed or missing one cannot break an
 import. From 0.11 on an open and a closed jaxpr are one class; code that reads ``.jaxpr`` and ``.consts`` where they
@@ -74,7 +74,7 @@ def kind_of(equation: Equation) -> Kind:
 
 
 def bodies_of(equation: Equation) -> tuple[Program, ...]:
-    """Return the programs inside an equation: one for calls and scan, one per branch for cond, (cond, body) for while."""
+    """Return the programs inside an equation: one for calls and scan, the branches of cond, (cond, body) of while."""
     params = equation.params
     match kind_of(equation):
         case "cond":

@@ -20,7 +20,8 @@ _SWITCHES = {
 
 def split_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split keyword arguments into those that hold arrays, which are traced, and the rest, which are static."""
-    traced, fixed = {}, {}
+    traced: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
     for name, value in arguments.items():
         leaves = jax.tree.leaves(value)
         arrays = bool(leaves) and all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)

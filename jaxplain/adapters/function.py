@@ -26,8 +26,8 @@ def from_function(f: Callable[..., PyTree], params: PyTree) -> Model:
     """Make a model of a function and its parameters.
 
     Args:
-        f: ``f(params, batch, *extras) -> outputs``, the batch being the first axis of every input and output. Layers can be
-            named by ``jax.named_scope`` and ``jax.ad_checkpoint.checkpoint_name``.
+        f: ``f(params, batch, *extras) -> outputs``, the batch being the first axis of every input and output. Layers
+            can be named by ``jax.named_scope`` and ``jax.ad_checkpoint.checkpoint_name``.
         params: Any pytree of arrays; they are traced, so new weights never recompile.
 
     Returns:
@@ -40,7 +40,9 @@ def from_function(f: Callable[..., PyTree], params: PyTree) -> Model:
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxplain import from_function
-        >>> model = from_function(jnp.matmul, jnp.ones((3, 2)))
+        >>> def linear(weights, batch):
+        ...     return batch @ weights
+        >>> model = from_function(linear, jnp.ones((3, 2)))
         >>> model(jnp.ones((4, 3))).shape
         (4, 2)
     """

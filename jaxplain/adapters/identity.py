@@ -1,11 +1,12 @@
 """Equality by value for the static side of a network, so that wrapping it twice compiles once.
 
-Frameworks compare some of their static fields by identity: two ``functools.partial`` of the same function differ, and so
-do two initializers made by the same factory. ``canonical`` turns a value into a tree of tuples that compares by value;
-what can only be compared by identity, such as a lambda, stays as it is and is reported by name.
+Frameworks compare some of their static fields by identity: two ``functools.partial`` of the same function differ, and
+so do two initializers made by the same factory. ``canonical`` turns a value into a tree of tuples that compares by
+value; what can only be compared by identity, such as a lambda, stays as it is and is reported by name.
 """
 
 import dataclasses
+import enum
 import functools
 import sys
 import types
@@ -46,8 +47,8 @@ def key_of(where: str, fields: Mapping[str, Any]) -> Key:
     if seen:
         named = ", ".join(f"{name} ({_described(value)})" for name, value in seen.items())
         warnings.warn(
-            f"{where}: {named} compares by identity, so a network with another such object compiles anew; use a function "
-            "defined at module level, or wrap the network once and keep the model.",
+            f"{where}: {named} compares by identity, so a network with another such object compiles anew; "
+            "use a function defined at module level, or wrap the network once and keep the model.",
             UserWarning,
             stacklevel=3,
         )
@@ -57,7 +58,7 @@ def key_of(where: str, fields: Mapping[str, Any]) -> Key:
 def canonical(value: Any, path: str, seen: dict[str, Any]) -> Hashable:
     """Return a hashable stand-in that is equal for equal values; what compares by identity is added to ``seen``."""
     match value:
-        case None | bool() | int() | str() | bytes():
+        case None | bool() | int() | str() | bytes() | enum.Enum():
             return type(value), value
         case float() | complex():
             return type(value), repr(value)  # so that nan equals nan and 0.0 differs from -0.0
@@ -109,9 +110,10 @@ def _array(value: Any, path: str) -> Hashable:
 
 def _function(value: types.FunctionType, path: str, seen: dict[str, Any]) -> Hashable:
     """Compare what a factory returned by its code and by the values it closed over, anything else by identity."""
-    if _importable(value):
+    # Made once, with its module or class, or a lambda that its module holds.
+    if ("<locals>" not in value.__qualname__ and value.__qualname__ != "<lambda>") or _importable(value):
         return value
-    if value.__name__ == "<lambda>" or "<locals>" not in value.__qualname__:
+    if value.__name__ == "<lambda>":
         seen.setdefault(path, value)
         return value
     try:
@@ -128,11 +130,14 @@ def _function(value: types.FunctionType, path: str, seen: dict[str, Any]) -> Has
 
 
 def _importable(value: Any) -> bool:
-    """Tell whether a value is what its module holds under its name, and therefore one object for good."""
-    found: Any = sys.modules.get(getattr(value, "__module__", None) or "")
+    """Tell whether a value is held by its module, under its own or another name, and therefore one object for good."""
+    module: Any = sys.modules.get(getattr(value, "__module__", None) or "")
+    if module is None:
+        return False
+    found = module
     for name in getattr(value, "__qualname__", "<none>").split("."):
         found = getattr(found, name, None)
-    return found is value
+    return found is value or any(item is value for item in vars(module).values())
 
 
 def _described(value: Callable[..., Any] | Any) -> str:

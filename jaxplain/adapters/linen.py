@@ -43,8 +43,8 @@ class LinenApply:
             raise InputError(f"from_linen: {_state_text(error)} {self._hint()}") from error
         except errors.InvalidRngError as error:
             raise InputError(
-                "from_linen: the module draws random numbers during the call, as dropout in training mode does, and has no "
-                f"key for them ({_first_line(error)}) {self._hint()}"
+                "from_linen: the module draws random numbers during the call, as dropout in training mode does, "
+                f"and has no key for them ({_first_line(error)}) {self._hint()}"
             ) from error
         except (
             errors.ScopeCollectionNotFound,
@@ -74,7 +74,8 @@ def from_linen(
         module: The module, unbound.
         variables: All its collections, as ``module.init`` returns them: ``{"params": ..., "batch_stats": ...}``.
         method: The name of the method to call instead of ``__call__``.
-        call_kwargs: Further arguments of every call, such as ``train=False``. Arrays among them, and ``rngs``, are traced.
+        call_kwargs: Further arguments of every call, such as ``train=False``. Arrays among them, and ``rngs``, are
+            traced.
 
     Returns:
         The model. Its layers have the modules' paths: ``block1/Conv_0``.
@@ -116,8 +117,8 @@ def from_linen(
 
 def _state_text(error: Exception) -> str:
     return (
-        "the module changes its variables during the call, as batch normalization does in training mode; an explanation of "
-        f"one image would then depend on the others ({_first_line(error)})"
+        "the module changes its variables during the call, as batch normalization does in training mode; "
+        f"an explanation of one image would then depend on the others ({_first_line(error)})"
     )
 
 

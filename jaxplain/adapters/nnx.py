@@ -1,6 +1,7 @@
 """Flax NNX modules as models."""
 
 import contextvars
+import dataclasses
 import functools
 import inspect
 import types
@@ -12,15 +13,18 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jaxplain import _compat
 from jaxplain._errors import InputError, InputTypeError
 from jaxplain._typing import Array, PyTree
 from jaxplain.adapters.calls import split_arguments, training_hint
 from jaxplain.adapters.identity import Key, key_of
 from jaxplain.core.model import Model
+from jaxplain.graph.forward import forwarded
 from jaxplain.graph.names import Marks
 
 _MARKS: contextvars.ContextVar[Marks] = contextvars.ContextVar("marks")
 _PATH = "_jaxplain_path"
+_State = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,33 +40,55 @@ class NnxApply:
 
     def __call__(self, params: PyTree, batch: Array, *extras: PyTree) -> PyTree:
         """Apply the module; whatever it would change in its state is refused."""
+        outputs, before, after, module = self._run(params, batch, extras)
+        if any(after[path] is not value for path, value in before.items()):
+            # nnx.remat and nnx.jit hand every variable back as a new array: look whether it is computed.
+            changed = self._changed(params, batch, extras)
+            if changed:
+                self._refuse(changed, module)
+        return outputs
+
+    def _run(
+        self, params: PyTree, batch: Array, extras: tuple[PyTree, ...]
+    ) -> tuple[PyTree, _State, _State, nnx.Module]:
+        """Return the outputs, the state's arrays before and after the call, and the module."""
         state, options = (params["state"], params["options"]) if self.traced_options else (params, {})
-        module = nnx.merge(self.graphdef, state, jax.tree.map(_Blank.make, self.randomness, is_leaf=_is_blank))
-        before = _variables(module)
+        module = nnx.merge(self.graphdef, state, jax.tree.map(_filled, self.randomness, is_leaf=_is_blank))
+        variables = _variables(module)
+        before = {path: variable.get_raw_value() for path, variable in variables.items()}
         _open_scopes(module)
         token = _MARKS.set(Marks())
         try:
             outputs = getattr(module, self.method)(batch, *extras, **self.options, **options)
         finally:
             _MARKS.reset(token)
-        changed = [
-            (path, variable) for path, (variable, value) in before.items() if variable.get_raw_value() is not value
-        ]
-        if changed:
-            self._refuse(changed, type(module))
-        return outputs
+        return outputs, before, {path: variable.get_raw_value() for path, variable in variables.items()}, module
 
-    def _refuse(self, changed: list[tuple[str, nnx.Variable]], module: type) -> None:
-        names = ", ".join(path for path, _ in changed[:3])
-        hint = training_hint("from_nnx(module", getattr(module, self.method), self.options)
-        if any(isinstance(variable, nnx.RngState) for _, variable in changed):
+    def _changed(self, params: PyTree, batch: Array, extras: tuple[PyTree, ...]) -> list[str]:
+        """Return the paths of the variables that the call gives a computed value."""
+
+        def states(randomness: PyTree, params: PyTree) -> PyTree:
+            blank = dataclasses.replace(self, randomness=randomness)
+            return blank._run(params, batch, extras)[1:3]
+
+        randomness = jax.tree.map(_filled, self.randomness, is_leaf=_is_blank)
+        program, (before, _) = _compat.trace_program(states, randomness, params)
+        origins = forwarded(program)
+        first, second = origins[: len(before)], origins[len(before) :]
+        return [path for path, a, b in zip(sorted(before), first, second, strict=True) if a != b or a is None]
+
+    def _refuse(self, changed: list[str], module: nnx.Module) -> None:
+        names = ", ".join(changed[:3])
+        hint = training_hint("from_nnx(module", getattr(type(module), self.method), self.options)
+        variables = _variables(module)
+        if any(isinstance(variables[path], nnx.RngState) for path in changed):
             raise InputError(
-                f"from_nnx: the module draws random numbers during the call ({names}), as dropout in training mode does, and "
-                f"has no key for them. {hint}"
+                f"from_nnx: the module draws random numbers during the call ({names}), as dropout in training mode "
+                f"does, and has no key for them. {hint}"
             )
         raise InputError(
-            f"from_nnx: the module changes its state during the call ({names}), as batch normalization does in training mode; "
-            f"an explanation of one image would then depend on the others. {hint}"
+            f"from_nnx: the module changes its state during the call ({names}), as batch normalization does in "
+            f"training mode; an explanation of one image would then depend on the others. {hint}"
         )
 
 
@@ -85,6 +111,10 @@ class _Blank:
         return jnp.broadcast_to(jax.random.key(0, impl=self.implementation), self.shape)
 
 
+def _filled(node: Any) -> Array:
+    return node.make() if isinstance(node, _Blank) else node
+
+
 def _is_blank(node: Any) -> bool:
     return isinstance(node, _Blank)
 
@@ -92,8 +122,9 @@ def _is_blank(node: Any) -> bool:
 def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any) -> Model:
     """Make a model of an NNX module.
 
-    The inference view is taken (``deterministic=True, use_running_average=True`` wherever a module knows these switches);
-    the module itself is not touched, and later changes of it are not seen: wrap it again, which compiles nothing anew.
+    The inference view is taken (``deterministic=True, use_running_average=True`` wherever a module knows these
+    switches); the module itself is not touched, and later changes of it are not seen: wrap it again, which compiles
+    nothing anew.
 
     Args:
         module: The module.
@@ -101,12 +132,12 @@ def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any
         call_kwargs: Further arguments of every call. Arrays among them are traced.
 
     Returns:
-        The model; its parameters are the module's state as a nested dict of arrays, without random streams. Its layers have
-        the attributes' paths: ``blocks/0/conv``.
+        The model; its parameters are the module's state as a nested dict of arrays, without random streams. Its
+        layers have the attributes' paths: ``blocks/0/conv``.
 
     Raises:
-        InputError: When called: the module changes its state (batch normalization in training mode) or draws random numbers
-            (dropout in training mode).
+        InputError: When called: the module changes its state (batch normalization in training mode) or draws random
+            numbers (dropout in training mode).
 
     Warns:
         UserWarning: A static attribute of the module compares by identity, as a lambda does.
@@ -137,24 +168,22 @@ def _attributes(graphdef: Any) -> dict[str, Any]:
     return {f"attribute {name!r} (number {number})": (name, value) for number, (name, value) in enumerate(entries)}
 
 
-def _variables(module: nnx.Module) -> dict[str, tuple[nnx.Variable, Any]]:
-    found = {}
-    for path, node in nnx.iter_graph(module):
-        if isinstance(node, nnx.Variable):
-            found["/".join(map(str, path))] = (node, node.get_raw_value())
-    return found
+def _variables(module: nnx.Module) -> dict[str, nnx.Variable]:
+    nodes = nnx.iter_graph(module)
+    return {"/".join(map(str, path)): node for path, node in nodes if isinstance(node, nnx.Variable)}
 
 
 def _open_scopes(module: nnx.Module) -> None:
     """Let every call of a submodule open its scope.
 
-    The module is a copy local to one call. Its objects get a subclass of their class each, so neither the user's module nor
-    any class changes, and threads do not meet; the path is an attribute, so it survives nnx.remat, nnx.scan and nnx.jit.
+    The module is a copy local to one call. Its objects get a subclass of their class each, so neither the user's
+    module nor any class changes, and threads do not meet; the path is an attribute, so it survives nnx.remat,
+    nnx.scan and nnx.jit.
     """
     for path, node in list(nnx.iter_graph(module)):
         if isinstance(node, nnx.Module) and callable(node):
             object.__setattr__(node, _PATH, ".".join(map(str, path)))
-            object.__setattr__(node, "__class__", _scoped(type(node)))
+            object.__setattr__(node, "__class__", _scoped(type(node)))  # type: ignore[arg-type]
 
 
 @functools.cache  # one subclass per class for good: JAX's registry of pytree classes never forgets one
@@ -166,7 +195,7 @@ def _scoped(cls: type) -> type:
 
 def _methods(cls: type) -> dict[str, Callable[..., Any]]:
     """Return ``__call__`` and the public methods that a class outside of Flax defines."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for name, value in inspect.getmembers(cls, inspect.isfunction):
         home = next(base for base in cls.__mro__ if name in vars(base))
         own = not name.startswith("_") and not home.__module__.startswith("flax.")

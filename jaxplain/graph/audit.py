@@ -1,7 +1,7 @@
 """The audit: what happens to each traced equation when a function is explained.
 
-A composite is a sequence of ``(predicate, rule)``; the first predicate that accepts a block decides. A predicate takes a
-``Block``; a rule is named by its ``name``, or by its class or function.
+A composite is a sequence of ``(predicate, rule)``; the first predicate that accepts a block decides. A predicate
+takes a ``Block``; a rule is named by its ``name``, or by its class or function.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +10,10 @@ from typing import Any
 
 from jaxplain import _compat
 from jaxplain._typing import PyTree
+from jaxplain.core.model import Model
 from jaxplain.graph.flow import Step, steps
-from jaxplain.graph.layers import activation_name, operation_name
-from jaxplain.graph.names import Place, place, root_length
+from jaxplain.graph.names import naming, place
+from jaxplain.graph.operations import activation_name, operation_name
 from jaxplain.graph.trace import trace
 
 Rules = Sequence[tuple[Callable[["Block"], bool], Any]]
@@ -82,11 +83,11 @@ class Audit:
         return "\n".join([*table, "", f"{counted}; {self.n_independent} equations do not depend on the input."])
 
 
-def audit(f: Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -> Audit:
+def audit(f: Model | Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -> Audit:
     """Tell which rule each traced equation receives.
 
     Args:
-        f: A score or any function of one example.
+        f: A model, a score or any function of one example.
         x: One example, or its shape and dtype.
         rules: The composite; without one every block keeps its own gradient.
 
@@ -100,23 +101,23 @@ def audit(f: Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -> Audit:
         >>> print(audit(lambda x: jax.nn.relu(x).sum(), jnp.ones(3)))
         path  block       shape       rule
         -     relu        float32[3]  custom gradient
-        -     reduce_sum  float32[]   gradient
+              reduce_sum  float32[]   gradient
         <BLANKLINE>
         1 custom gradient, 1 gradient; 0 equations do not depend on the input.
     """
     found = [step for step in steps(trace(f, x)) if _is_block(step)]
     places = {step.site: place(step.scopes) for step in found}
-    root = root_length(places[step.site] for step in found if step.depends)
+    name_of = naming(places[step.site] for step in found if step.depends)
     rows: list[Row] = []
     for step in found:
         if step.depends:
-            block = _block(step, places[step.site], root, len(rows))
+            block = _block(step, name_of(places[step.site].path), len(rows))
             rows.append(Row(block, _rule(block, step, rules)))
     return Audit(tuple(rows), len(found) - len(rows))
 
 
 def _is_block(step: Step) -> bool:
-    """Tell whether a rule would see this equation as a whole: what it calls is looked into, but custom rules are not."""
+    """Tell whether a rule would see this equation as a whole: calls are looked into, custom rules are not."""
     if any(_whole(outer) for outer in step.enclosing):
         return False
     return _whole(step.equation) or not _compat.bodies_of(step.equation)
@@ -126,11 +127,11 @@ def _whole(equation: _compat.Equation) -> bool:
     return _compat.kind_of(equation) in ("custom", "opaque") or bool(activation_name(equation))
 
 
-def _block(step: Step, where: Place, root: int, position: int) -> Block:
+def _block(step: Step, path: str, position: int) -> Block:
     aval: Any = step.equation.outvars[0].aval if step.equation.outvars else None
     return Block(
         operation_name(step.equation),
-        "/".join(where.path[root:]),
+        path,
         None if step.loops else position,
         tuple(getattr(aval, "shape", ())),
         str(getattr(aval, "dtype", "")),

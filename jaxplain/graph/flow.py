@@ -1,7 +1,7 @@
-"""What flows from the input through a traced program: which values depend on it, and which carry the network's batch axis.
+"""What flows from the input through a traced program: which values depend on it or carry the network's batch axis.
 
-The network's batch axis is the axis of length one that the caller puts in front of the example (a ``Score`` does, or
-``net(x[None])``). A value carries it if it depends on the input through such a value and its first axis has length one.
+The network's batch axis is the axis of length one that the caller puts in front of the example: a ``Score`` does, or
+``net(x[None])``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,19 +10,28 @@ from typing import Any
 
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
+from jaxplain.graph.axes import added_in_front, batch_axis
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Site
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What is known of one value."""
+    """What is known of one value: whether it depends on the input, and the position of the network's batch axis."""
 
     depends: bool = False
-    batched: bool = False
+    axis: int | None = None
 
     def __or__(self, other: "Flow") -> "Flow":
-        return Flow(self.depends or other.depends, self.batched or other.batched)
+        return self if self.depends else other
+
+    def sliced(self) -> "Flow":
+        """Return what is known of a slice along the first axis."""
+        return Flow(self.depends, self.axis - 1 if self.axis else None)
+
+    def stacked(self) -> "Flow":
+        """Return what is known of such values stacked along a new first axis."""
+        return Flow(self.depends, None if self.axis is None else self.axis + 1)
 
 
 @dataclass(frozen=True)
@@ -110,20 +119,27 @@ def _through(equation: Equation, flows: Sequence[Flow], site: Site, around: _Aro
         case "call" | "custom" | "remat":
             return body(0, flows)
         case "cond":
-            chosen = Flow(depends=flows[0].depends)
             results = [body(number, flows[1:]) for number in range(len(bodies))]
-            return [_any(column) | chosen for column in zip(*results, strict=True)]
+            return [_either(column, flows[0]) for column in zip(*results, strict=True)]
         case "scan":
             n_constants, n_carry, _ = _compat.scan_split(equation)
             n_fixed = n_constants + n_carry
-            slices = [Flow(depends=flow.depends) for flow in flows[n_fixed:]]
+            slices = [flow.sliced() for flow in flows[n_fixed:]]
             outputs = _settle(body, 0, list(flows[:n_constants]), list(flows[n_constants:n_fixed]), slices, found)
-            return outputs[:n_carry] + [Flow(depends=flow.depends) for flow in outputs[n_carry:]]
+            return outputs[:n_carry] + [flow.stacked() for flow in outputs[n_carry:]]
         case "while":
             n_test, n_body = _compat.while_split(equation)
             constants, state = list(flows[n_test : n_test + n_body]), list(flows[n_test + n_body :])
             return _settle(body, 1, constants, state, [], found)
     return _plain(equation, flows)
+
+
+def _either(results: Iterable[Flow], choice: Flow) -> Flow:
+    """Join what is known of a value in each branch; it depends on the input if only the choice does."""
+    joined = Flow()
+    for result in results:
+        joined |= result
+    return joined if joined.depends else Flow(choice.depends)
 
 
 def _settle(
@@ -141,22 +157,13 @@ def _settle(
 
 
 def _plain(equation: Equation, flows: Sequence[Flow]) -> list[Flow]:
-    merged = _any(flows)
-    return [_carried(equation, flows, merged, variable.aval) for variable in equation.outvars]
+    if not any(flow.depends for flow in flows):
+        return [Flow()] * len(equation.outvars)
+    axes = [flow.axis for flow in flows]
+    return [Flow(True, _axis(equation, axes, number)) for number in range(len(equation.outvars))]
 
 
-def _carried(equation: Equation, flows: Sequence[Flow], merged: Flow, aval: Any) -> Flow:
-    shape = getattr(aval, "shape", ())
-    if not merged.depends or not shape or shape[0] != 1:
-        return Flow(merged.depends)
-    added = equation.primitive.name in ("broadcast_in_dim", "reshape", "expand_dims") and any(
-        flow.depends and shape == (1, *atom.aval.shape) for flow, atom in zip(flows, equation.invars, strict=True)
-    )
-    return Flow(True, merged.batched or added)
-
-
-def _any(flows: Iterable[Flow]) -> Flow:
-    result = Flow()
-    for flow in flows:
-        result |= flow
-    return result
+def _axis(equation: Equation, axes: Sequence[int | None], number: int) -> int | None:
+    if all(axis is None for axis in axes):
+        return 0 if added_in_front(equation, number) else None
+    return batch_axis(equation, axes, number)

@@ -2,10 +2,11 @@
 
 A path is made of the names of nested modules: ``block1/Conv_0``. It comes from ``jax.named_scope``:
 
-- Linen opens a scope around each method of each module; the NNX adapter opens one around each call of a submodule, which
-  holds the attribute's path. Both adapters number the calls, so a module that is called twice in a row has two entries.
-- The root module is left out: what the adapters mark as root, and elsewhere a first name that all scopes share, if other
-  names follow it. The method in ``encoder.encode`` is dropped.
+- Linen opens a scope around each method of each module; the NNX adapter opens one around each call of a submodule,
+  which holds the attribute's path. Both adapters number the calls, so a module that is called twice in a row has two
+  entries.
+- The root module is left out: what the adapters mark as root, and elsewhere a first name that all scopes share, if
+  other names follow it. The method in ``encoder.encode`` is dropped.
 
 ``CheckpointBlock_0``, as Linen names a rematerialized ``Block``, reads ``Block_0`` unless that name is taken.
 """
@@ -68,6 +69,7 @@ def place(scopes: Iterable[str]) -> Place:
     """Read the scopes around an equation, outermost first."""
     opened: list[Opened] = []
     marked = False
+    by_method: Path | None = None
     for scope in scopes:
         top = opened[-1] if opened else Opened(())
         if scope == _ROOT:
@@ -82,9 +84,33 @@ def place(scopes: Iterable[str]) -> Place:
         elif "->" not in scope:  # else it is the formula of jnp.einsum
             match = _METHOD.match(scope)
             name = match[1] if match else scope
-            if not (match and top.path[-1:] == (name,)):
-                opened.append(Opened((*top.path, name)))
+            # A module's method inside its own call, or its call inside its own method, is no other module.
+            if top.path[-1:] == (name,) and (match or by_method == top.path):
+                continue
+            opened.append(Opened((*top.path, name)))
+            by_method = opened[-1].path if match else by_method
     return Place(tuple(opened), marked)
+
+
+def naming(places: Iterable[Place]) -> Callable[[Path], str]:
+    """Return the map of paths to the names that are shown: without the root, and without remat's renaming.
+
+    Args:
+        places: The places of all equations that depend on the input.
+    """
+    found = list(places)
+    root = root_length(found)
+    taken = {opened.path for item in found for opened in item.opened}
+
+    def name(path: Path) -> str:
+        bare = [_REMAT.sub(r"\1", part) for part in path]
+        kept = [
+            part if (*path[:position], plain) in taken else plain
+            for position, (part, plain) in enumerate(zip(path, bare, strict=True))
+        ]
+        return "/".join(kept[root:])
+
+    return name
 
 
 def root_length(places: Iterable[Place]) -> int:
@@ -93,18 +119,3 @@ def root_length(places: Iterable[Place]) -> int:
     if any(item.marked for item in named) or len({item.path[0] for item in named}) != 1:
         return 0
     return int(any(len(item.path) > 1 for item in named))
-
-
-def undo_remat(paths: Iterable[Path]) -> Callable[[Path], Path]:
-    """Return the map of paths to those without remat's renaming; a path whose plain name is taken keeps its own."""
-    known = set(paths)
-    taken = {path[:length] for path in known for length in range(1, len(path) + 1)}
-
-    def plain(path: Path) -> Path:
-        result: Path = ()
-        for position, name in enumerate(path):
-            bare = _REMAT.sub(r"\1", name)
-            result = (*result, name if (*path[:position], bare) in taken else bare)
-        return result
-
-    return plain

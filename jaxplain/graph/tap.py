@@ -1,7 +1,7 @@
 """Taps: reading a layer's value and adding to it, so that a pull-back stops there.
 
-The gradient of a score at a layer is the pull-back with respect to a ``delta`` that is added to the layer's output; only the
-part of the network after the layer is differentiated.
+The gradient of a score at a layer is the pull-back with respect to a ``delta`` that is added to the layer's output;
+only the part of the network after the layer is differentiated.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,13 @@ def tap(f: Callable[[PyTree], PyTree], layers: Names) -> Callable[..., tuple[PyT
 
     Args:
         f: A score or any function of one example.
-        layers: A layer's name, or a tuple of names, as ``jaxplain.layers`` lists them. ``name[i]`` is one step of a scan.
+        layers: A layer's name, or a tuple of names, as ``jaxplain.layers`` lists them. ``name[i]`` is one step of a
+            scan.
 
     Returns:
-        ``tapped(x, deltas=None) -> (f's output, activations)``. For one name, ``activations`` and ``deltas`` are arrays;
-        for a tuple they are tuples parallel to it. Neither has the network's batch axis. Each delta is added to its
-        layer's output; the activation is that output before the addition. Without deltas nothing is added.
+        ``tapped(x, deltas=None) -> (f's output, activations)``. For one name, ``activations`` and ``deltas`` are
+        arrays; for a tuple they are tuples parallel to it. Neither has the network's batch axis. Each delta is added
+        to its layer's output; the activation is that output before the addition. Without deltas nothing is added.
 
     Raises:
         InputError: When called: a layer is unknown, or a delta has another shape than its activation.
@@ -89,9 +90,9 @@ def _spots(traced: Traced, names: Sequence[str]) -> list[Spot]:
 
 
 def _shape(traced: Traced, spot: Spot) -> jax.ShapeDtypeStruct:
-    """Return the shape of what a spot selects: scan axes without chosen steps, then the value without its batch axis."""
+    """Return the shape of what a spot selects: scan axes without chosen steps, then the value without batch axis."""
     aval = traced.program_at(spot.site).equations[spot.site[-1]].outvars[spot.output].aval
-    return jax.ShapeDtypeStruct(spot.loops[len(spot.index) :] + tuple(aval.shape)[int(spot.batched) :], aval.dtype)
+    return jax.ShapeDtypeStruct(spot.loops[len(spot.index) :] + spot.inner(aval.shape), aval.dtype)
 
 
 def _spread(name: str, spot: Spot, delta: Any, shape: jax.ShapeDtypeStruct) -> Array:
@@ -113,9 +114,15 @@ def _action(taps: dict[int, Spot]) -> Action:
         clean = list(outputs)
         for number, delta in (port or {}).items():
             spot = taps[number]
-            outputs[spot.output] = outputs[spot.output] + (delta[None] if spot.batched else delta)
-        return outputs, {
-            number: clean[spot.output][0] if spot.batched else clean[spot.output] for number, spot in taps.items()
-        }
+            outputs[spot.output] = outputs[spot.output] + _with_batch(delta, spot)
+        return outputs, {number: _without_batch(clean[spot.output], spot) for number, spot in taps.items()}
 
     return act
+
+
+def _with_batch(value: Array, spot: Spot) -> Array:
+    return value if spot.axis is None else jnp.expand_dims(value, spot.axis)
+
+
+def _without_batch(value: Array, spot: Spot) -> Array:
+    return value if spot.axis is None else jnp.squeeze(value, spot.axis)

@@ -9,6 +9,8 @@ import numpy as np
 
 from jaxplain import _compat
 from jaxplain._typing import PyTree
+from jaxplain.core.model import Model
+from jaxplain.core.score import output_of
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,20 @@ class Traced:
         return jax.tree.unflatten(self.out_tree, leaves)
 
 
-def trace(f: Callable[[PyTree], PyTree], x: PyTree) -> Traced:
+def trace(f: Model | Callable[[PyTree], PyTree], x: PyTree) -> Traced:
     """Trace a function of one example.
 
     The arrays inside ``f`` stay inputs of the program: under ``jit`` they are traced values, never baked in.
 
     Args:
-        f: Any callable of one example; a pytree (a ``Score``, an Equinox module, a partial) or a plain function.
+        f: Any callable of one example: a pytree (a ``Score``, an Equinox module, a partial), a plain function, or a
+            model, which stands for its outputs without the batch axis.
         x: The example, or its shape and dtype.
 
     Returns:
         The program with its captured arrays and the trees of input and output.
     """
+    is_model = isinstance(f, Model)
     leaves, tree = jax.tree.flatten(f)
     slots = [position for position, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
     captured = tuple(leaves[position] for position in slots)
@@ -69,7 +73,8 @@ def trace(f: Callable[[PyTree], PyTree], x: PyTree) -> Traced:
         filled = list(leaves)
         for position, value in zip(slots, arrays, strict=True):
             filled[position] = value
-        return jax.tree.unflatten(tree, filled)(example)
+        function = jax.tree.unflatten(tree, filled)
+        return output_of(function, example) if is_model else function(example)
 
     program, shapes = _compat.trace_program(call, captured, x)
     out_shapes, out_tree = jax.tree.flatten(shapes)

@@ -7,7 +7,8 @@ An action replaces one equation. It is called as ``action(evaluate, inputs, port
 ``evaluate(*inputs)`` does what the equation did before, ``port`` is what the caller sent to this site (or None) and
 ``emitted`` (or None) travels back to the caller. Ports and emissions pass through ``scan`` with the scan's axis in
 front, through ``cond`` with zeros from the branches not taken, and through remat.
-An equation in which no action lies is bound unchanged, so a custom derivative rule keeps its meaning.
+An equation in which no action lies is bound unchanged, so a custom derivative rule keeps its meaning; one that is
+entered has its body's derivative instead.
 """
 
 from collections.abc import Callable, Mapping, Sequence

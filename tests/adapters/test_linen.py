@@ -232,7 +232,7 @@ class Dropping(nn.Module):
 def test_training_mode_is_refused_with_the_remedy():
     module = Training()
     variables = module.init({"params": KEY, "dropout": KEY}, X[None])
-    with pytest.raises(InputError, match="batch normalization.*Pass train=False"):
+    with pytest.raises(InputError, match=r"batch normalization.*Pass train=False"):
         from_linen(module, variables)(X[None])
     from_linen(module, variables, train=False)(X[None])
 

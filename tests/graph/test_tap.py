@@ -215,3 +215,30 @@ def test_weights_stay_traced():
     assert not any(np.size(const) > 1 for const in jaxpr.consts)
     weights = lambda w: tap(jax.tree_util.Partial(f.func, w), "h")(X)[0]  # noqa: E731
     np.testing.assert_allclose(jax.grad(weights)(W1), jax.grad(lambda w: ((X @ w) ** 2).sum())(W1), rtol=1e-5)
+
+
+def test_loops_that_start_from_python_numbers():
+    """A scan's start may be a weakly typed constant in the program."""
+
+    def f(x):
+        total, _ = jax.lax.scan(lambda h, k: (checkpoint_name(h + x[k], "sum"), None), 1.0, jnp.arange(3))
+        return total**2
+
+    _, gradient, activation = gradient_at(f, "sum", X)
+    np.testing.assert_allclose(activation, 1 + np.cumsum(X), rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.full(3, 2 * (1 + X.sum())), rtol=1e-6)
+
+
+def test_a_layer_and_what_it_contains_at_once():
+    """The outer value is the inner one's: both deltas are added."""
+
+    def f(x):
+        with jax.named_scope("net"), jax.named_scope("outer"):
+            h = jax.checkpoint(lambda x: checkpoint_name(jnp.sin(x), "inner") * 2.0)(x)
+        return (h**2).sum()
+
+    _, (at_outer, at_inner), (outer, inner) = gradient_at(f, ("outer", "inner"), X)
+    np.testing.assert_allclose(outer, 2 * inner, rtol=1e-6)
+    np.testing.assert_allclose(at_inner, 2 * at_outer, rtol=1e-6)
+    score, _ = tap(f, ("outer", "inner"))(X, (jnp.ones(3), jnp.ones(3)))
+    np.testing.assert_allclose(score, ((2 * (jnp.sin(X) + 1) + 1) ** 2).sum(), rtol=1e-5)
