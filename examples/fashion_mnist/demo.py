@@ -23,7 +23,7 @@ STAGES = ("data", "train", "run", "peppr", "report")
 SEED = 0
 REPORT = Path("store") / "report" / "index.html"
 # What `--full` changes of the job's [peppr].
-FULL = ("peppr.images=10000", "peppr.resamples=1000", "peppr.steps=20")
+FULL = ('peppr.groups=["overall/*", "label/*"]', "peppr.images=10000", "peppr.resamples=1000")
 
 
 def commands(folder: Path, *, full: bool) -> dict[str, tuple[str, ...]]:
