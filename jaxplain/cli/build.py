@@ -20,9 +20,10 @@ from jaxplain.cli.images import open_images
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.network import build_network, fingerprint, outputs_of
 from jaxplain.cli.paths import resolved_url
+from jaxplain.cli.progress import OPENING
 from jaxplain.cli.targets import build_target
 from jaxplain.core.model import Model
-from jaxplain.engine.events import Watcher, unwatched
+from jaxplain.engine.events import Finished, Started, Watcher, unwatched
 from jaxplain.engine.job import Job, Place, PlanRequest
 from jaxplain.io.index import Index, Names, index_bytes
 from jaxplain.io.ledger import Ledger
@@ -34,6 +35,8 @@ from jaxplain.io.store import INDEX
 
 ORIGIN = "job.json"
 """Key of the job as it was written: how the store can be worked on without the job file, by those who trust it."""
+MENDED = "mended.json"
+"""Key of the fingerprints that stand for the one of the run: of the same images, some mended since."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Built:
     @property
     def place(self) -> Place:
         """Sink, ledger and manifest of the output."""
-        return Place(StoreSink(self.storage), Ledger(self.storage), Manifest(self.storage, self))
+        return Place(StoreSink(self.storage), Ledger(self.storage), Manifest(self.storage, self), self.storage)
 
 
 def build(file: JobFile, watch: Watcher = unwatched) -> Built:
@@ -69,27 +72,30 @@ def build(file: JobFile, watch: Watcher = unwatched) -> Built:
         InputError: Something does not fit; the file and the key are named.
         OSError: Something cannot be read.
     """
+    watch(Started(OPENING, 0))
+    storage = Storage.open(resolved_url(file.folder, file.output))
     source = open_images(file, watch)
     model, n_outputs = network_of(file, source)
     target = build_target(file.target, source, n_outputs, file.where)
     explanations = build_explanations(file.methods, source.shape, file.folder, file.where)
-    names = source.class_names or ()
+    names = tuple(source.class_names or ())
+    n_labels = label_count(source.labels, n_outputs, names)
     job = Job(
         model=model,
         target=target,
         explanations=explanations,
         seed=file.seed,
-        spec=_spec(file, source, model, n_outputs),
+        spec=_spec(file, source, model, n_outputs, data_fingerprint(source, storage)),
         request=PlanRequest(**asdict(file.plan)),
         steps=file.aggregate.steps,
         select=file.aggregate.select,
+        exclude=label_numbers(file.aggregate.exclude, names, n_labels, f"{file.where}: aggregate"),
+        n_labels=n_labels,
         max_bad=file.max_bad,
-        class_names=tuple(names),
+        class_names=names,
     )
-    label_numbers(
-        file.aggregate.exclude, names, label_count(source.labels, n_outputs, names), f"{file.where}: aggregate"
-    )
-    return Built(file, job, source, Storage.open(resolved_url(file.folder, file.output)))
+    watch(Finished(OPENING, 0.0))
+    return Built(file, job, source, storage)
 
 
 def network_of(file: JobFile, source: Source) -> tuple[Model, int | None]:
@@ -138,7 +144,7 @@ class Manifest:
         """Write it unless there is one; True for the one that wrote."""
         # The manifest is written last: whoever sees one sees the rest as well.
         if self.storage.read(KEY) is None:
-            self.storage.write(INDEX, index_bytes(_index(self.built.source)))
+            self.storage.write(INDEX, index_bytes(index_of(self.built.source)))
             write_origin(self.storage, self.built.file)
         return create_manifest(self.storage, manifest)
 
@@ -153,7 +159,7 @@ def write_origin(storage: Storage, file: JobFile) -> None:
     storage.write(ORIGIN, (json.dumps(origin, indent=1, default=str) + "\n").encode())
 
 
-def _index(source: Source) -> Index:
+def index_of(source: Source) -> Index:
     """Return the index of a folder, cut to the source's rows and with its labels, or one of ids and labels alone."""
     n, folder = len(source), getattr(source, "index", None)
     unknown_facts = np.zeros(n, np.int64)
@@ -163,7 +169,14 @@ def _index(source: Source) -> Index:
     return Index(source.ids, size, mtime, labels, paths, source.class_names)
 
 
-def _spec(file: JobFile, source: Source, model: Model, n_outputs: int | None) -> dict[str, Any]:
+def data_fingerprint(source: Source, storage: Storage) -> str:
+    """Return the fingerprint of the images, or the one that it stands for in a store where some were mended."""
+    raw = storage.read(MENDED)
+    known: dict[str, str] = {} if raw is None else json.loads(raw)
+    return known.get(source.fingerprint, source.fingerprint)
+
+
+def _spec(file: JobFile, source: Source, model: Model, n_outputs: int | None, data: str) -> dict[str, Any]:
     spec = {
         "model": {
             "factory": file.model.factory,
@@ -173,7 +186,7 @@ def _spec(file: JobFile, source: Source, model: Model, n_outputs: int | None) ->
             "parameters": fingerprint(model.params),
             "outputs": n_outputs,
         },
-        "data": {"fingerprint": source.fingerprint, "images": len(source), "shape": source.shape},
+        "data": {"fingerprint": data, "images": len(source), "shape": source.shape},
         "input": asdict(file.input),
         "target": asdict(file.target),
         "seed": file.seed,

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxplain.cli.build import Built, build, label_count, label_numbers, write_origin
+from jaxplain.cli.build import Built, build, write_origin
 from jaxplain.cli.globals import make_globals, up_to_date
 from jaxplain.cli.jobfile import JobFile, load_job
 from jaxplain.cli.other_job import refuse_other_job
+from jaxplain.cli.partials import make_partial_globals
 from jaxplain.cli.quarantine import Quarantined, quarantined
 from jaxplain.engine import run as engine
 from jaxplain.engine.events import Watcher, unwatched
@@ -112,18 +113,18 @@ def run_job(file: JobFile, *, replan: bool = False, watch: Watcher = unwatched) 
 
 
 def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher) -> tuple[tuple[str, ...], str]:
-    """Make the global maps that are missing, made in another way, or older than a shard."""
-    names = [explanation.name for explanation in built.job.explanations]
-    if built.job.request.store == "none":
-        return (), 'plan.store = "none" keeps no maps, so there are no global maps'
-    target, asked = built.file.target, built.file.aggregate
-    n_labels = label_count(built.source.labels, built.job.spec["model"]["outputs"], built.job.class_names)
-    if target.kind == "logits" and target.indices != "all" and target.indices != tuple(range(n_labels)):
+    """Make the global maps that are missing, made in another way, or older than a shard; tell why there are none."""
+    job, target = built.job, built.file.target
+    names = [explanation.name for explanation in job.explanations]
+    if target.kind == "logits" and target.indices not in ("all", tuple(range(job.n_labels))):
         return (), 'global maps need every class: explain kind = "logits" with indices = "all"'
-    exclude = label_numbers(asked.exclude, built.job.class_names, n_labels, f"{built.file.where}: aggregate")
-    due = [name for name in names if done.images or not up_to_date(store, name, asked.steps, asked.select, exclude)]
+    if job.request.store == "none":
+        if done.images or not all(store.has_globals(name) for name in names):
+            make_partial_globals(store, job, names)
+        return tuple(names), ""
+    due = [name for name in names if done.images or not up_to_date(store, name, job.steps, job.select, job.exclude)]
     if due:
-        make_globals(store, due, steps=asked.steps, select=asked.select, exclude=asked.exclude, watch=watch)
+        make_globals(store, due, steps=job.steps, select=job.select, exclude=job.exclude, watch=watch)
     return tuple(names), ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._errors import InputError
 from jaxplain._registry import find_method
 from jaxplain.cli.overrides import override

@@ -1,5 +1,6 @@
 """Refuse to write into a store of another job, and say in which keys the two differ."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from jaxplain._errors import InputError
@@ -10,7 +11,7 @@ from jaxplain.io.storage import Storage
 _LIMIT = 20
 
 
-def refuse_other_job(job: Job, storage: Storage) -> None:
+def refuse_other_job(job: Job, storage: Storage, ignore: Sequence[str] = ()) -> None:
     """Compare a job with what the output holds, if it holds anything.
 
     Methods are compared one by one: a store takes further methods, but not other settings under a name that it has.
@@ -18,6 +19,7 @@ def refuse_other_job(job: Job, storage: Storage) -> None:
     Args:
         job: The job.
         storage: The output.
+        ignore: Keys of the job that may differ.
 
     Raises:
         InputError: With every key that differs.
@@ -25,7 +27,7 @@ def refuse_other_job(job: Job, storage: Storage) -> None:
     if storage.read(KEY) is None:
         return
     manifest = read_manifest(storage)
-    lines = differences(manifest.get("job", {}), dict(job.spec))
+    lines = differences(manifest.get("job", {}), dict(job.spec), ignore)
     request = {"precision": job.request.precision, "store": job.request.store}
     kept = {name: manifest.get("plan", {}).get(name) for name in request}
     lines += [f"plan.{line}" for line in differences(kept, request)]

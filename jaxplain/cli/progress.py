@@ -17,9 +17,11 @@ from jaxplain.engine.events import Advanced, Event, Finished, Noted, Started, Wa
 
 LINE_SECONDS = 30.0
 MAX_NOTES = 20
+OPENING = "open"
 UNITS = {"explain": "images", "mean image": "images", "sweep": "images", "aggregate": "maps", "curves": "orders"}
 SHARDED = ("explain", "sweep")
 TITLES = {
+    OPENING: "opening",
     "index": "indexing the folder",
     "plan": "planning and compiling",
     "explain": "explaining",
@@ -32,7 +34,7 @@ TITLES = {
 
 @contextmanager
 def watching(console: Console) -> Iterator[Watcher]:
-    """Show events while the block runs.
+    """Show events while the block runs, beginning with the imports, which take seconds.
 
     Args:
         console: Where to; its error stream, so that results can be piped.
@@ -42,7 +44,9 @@ def watching(console: Console) -> Iterator[Watcher]:
         return
     columns = (SpinnerColumn(finished_text=Text("✓", "green")), _Title(), BarColumn(24), _Count(), _Speed(), _Where())
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
-        yield Bars(progress)
+        bars = Bars(progress)
+        bars(Started(OPENING, 0))
+        yield bars
 
 
 class Bars:
@@ -54,6 +58,8 @@ class Bars:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
+            case Started() if event.stage == OPENING and OPENING in self._tasks:
+                pass  # begun with the command, before anything was imported
             case Started():
                 fields: dict[str, Any] = {"where": facts_text(event), "begun": event.done}
                 self._tasks[event.stage] = self._progress.add_task(
@@ -82,6 +88,8 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
+            case Started(stage=stage) | Finished(stage=stage) if stage == OPENING:
+                pass
             case Started():
                 self._total, self._done, self._begun = event.total, event.done, event.done
                 self._where, self._since, self._written = "", time.monotonic(), time.monotonic()

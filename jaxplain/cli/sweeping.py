@@ -8,7 +8,7 @@ import numpy as np
 from jaxplain._errors import InputError, unknown
 from jaxplain.aggregate.steps import FRACTIONS
 from jaxplain.cli.baselines import read_baseline
-from jaxplain.cli.build import Built, build, label_numbers
+from jaxplain.cli.build import Built, build
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.sections import PepprSection
@@ -95,7 +95,7 @@ def _label_names(built: Built) -> list[str] | None:
 
 
 def _settings(built: Built) -> Settings:
-    section, where = built.file.peppr, f"{built.file.where}: peppr"
+    section, where = built.file.peppr, f"{built.file.where}: peppr.baseline"
     steps = section.steps
     fractions: tuple[float, ...] = FRACTIONS
     if steps is not None:
@@ -104,7 +104,7 @@ def _settings(built: Built) -> Settings:
     if isinstance(baseline, str) and baseline in OF_THE_IMAGES:
         baseline = OF_THE_IMAGES[baseline]
     else:
-        baseline, _ = read_baseline(baseline, built.source.shape, built.file.folder, f"{where}.baseline")
+        baseline, _ = read_baseline(baseline, built.source.shape, built.file.folder, where)
     return Settings(
         fractions=fractions,
         baseline=baseline,
@@ -113,9 +113,7 @@ def _settings(built: Built) -> Settings:
         seed=built.job.seed,
         resamples=section.resamples,
         level=section.level,
-        exclude=label_numbers(
-            built.file.aggregate.exclude, built.job.class_names, built.job.spec["model"]["outputs"], where
-        ),
+        exclude=built.job.exclude,
         threshold=section.threshold,
         batch=section.batch,
         precision=built.job.request.precision,

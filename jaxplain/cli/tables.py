@@ -45,10 +45,10 @@ def check_keys(table: Any, known: typing.Iterable[str], where: str, name: str) -
     """
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: [{name}] must be a table of keys, got {table!r}.")
-    options = [dotted(name, key) for key in known]
+    options = tuple(known)
     for key in table:
-        if dotted(name, key) not in options:
-            raise unknown(where, "key", dotted(name, key), options)
+        if key not in options:
+            raise unknown(where, f"key in [{name}]" if name else "key", key, options)
 
 
 def checked(value: Any, hint: Any, where: str, key: str) -> Any:

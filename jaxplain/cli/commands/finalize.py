@@ -54,6 +54,8 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
             exclude = last["exclude"] if arguments.exclude is None else tuple(map(_label, arguments.exclude))
             select = arguments.select or last["select"]
             make_globals(store, [name], steps=steps, select=select, exclude=exclude, watch=watch)
+    if store.peppr() is not None:
+        streams.results.print("The sweeps stem from the global maps before; `jaxplain peppr` makes them anew.")
     streams.results.print(plain(f"The global maps are in {store.storage.where('global')}"), soft_wrap=True)
     return 0
 

@@ -28,13 +28,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Sweep and write the table of areas."""
-    from jaxplain.cli.origin import job_of
     from jaxplain.cli.plain import plain
     from jaxplain.cli.progress import watching
-    from jaxplain.cli.sweeping import sweep_job
 
-    file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="peppr")
     with watching(streams.progress) as watch:
+        from jaxplain.cli.origin import job_of
+        from jaxplain.cli.sweeping import sweep_job
+
+        file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="peppr")
         swept = sweep_job(file, watch=watch)
     for line in _table(swept.results):
         streams.results.print(plain(line), soft_wrap=True)

@@ -25,6 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Write the page."""
     from jaxplain._errors import InputError
+    from jaxplain.cli.build import data_fingerprint
     from jaxplain.cli.images import open_images
     from jaxplain.cli.origin import stored_job
     from jaxplain.cli.plain import plain
@@ -40,7 +41,7 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
             streams.progress.print(
                 plain(f"The images are not at hand, so the page shows maps alone: {error}"), soft_wrap=True
             )
-    if source is not None and source.fingerprint != store.manifest.get("fingerprint", {}).get("data"):
+    if source is not None and data_fingerprint(source, store.storage) != store.manifest["job"]["data"]["fingerprint"]:
         streams.progress.print("The images have changed since the run, so the page shows maps alone.", soft_wrap=True)
         source = None
     where = write_report(store, source, arguments.output, examples=arguments.examples)

@@ -8,10 +8,10 @@ from jaxplain.cli.streams import Streams
 HELP = "redo the shards with images that were left out"
 DESCRIPTION = """\
 Redo the shards with images that were left out, after their cause was mended. The rest is not touched; the global maps
-are made again. The images must be those of the run: replacing a file changes the fingerprint of a folder,
-and then asks for another output."""
+are made again. After files were mended, index the folder again: files that were left out may have changed,
+no others. Sweeps have to be made again as well."""
 EXAMPLES = """\
-  jaxplain retry job.toml
+  jaxplain index photos && jaxplain retry job.toml
   jaxplain retry runs/store --trust    the same by the store, which names code"""
 
 
@@ -24,14 +24,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Unmark the shards, then run the job."""
-    from jaxplain.cli.closing import show_summary
     from jaxplain.cli.failures import DONE, INCOMPLETE
-    from jaxplain.cli.origin import job_of
     from jaxplain.cli.progress import watching
-    from jaxplain.cli.retrying import retry_job
 
-    file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="retry")
     with watching(streams.progress) as watch:
+        from jaxplain.cli.closing import show_summary
+        from jaxplain.cli.origin import job_of
+        from jaxplain.cli.retrying import retry_job
+
+        file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="retry")
         summary, shards = retry_job(file, watch=watch)
     if shards:
         streams.results.print(f"Redone: {len(shards):,} shard{'s' if len(shards) > 1 else ''} with images left out.")

@@ -1,7 +1,6 @@
 """``jaxplain run``: explain every image of a job."""
 
 import argparse
-from typing import Any
 
 from jaxplain.cli.options import job_argument
 from jaxplain.cli.streams import Streams
@@ -27,12 +26,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Run the job."""
-    from jaxplain.cli.closing import show_summary
     from jaxplain.cli.failures import DONE, INCOMPLETE
-    from jaxplain.cli.job import run
     from jaxplain.cli.progress import watching
 
     with watching(streams.progress) as watch:
-        summary: Any = run(arguments.job, set=arguments.set, replan=arguments.replan, watch=watch)
+        from jaxplain.cli.closing import show_summary
+        from jaxplain.cli.job import run
+
+        summary = run(arguments.job, set=arguments.set, replan=arguments.replan, watch=watch)
     show_summary(summary, streams.results, job_file=arguments.job)
     return DONE if summary.complete else INCOMPLETE
