@@ -42,6 +42,7 @@ _MODULES = (
     "plots",
     "synthetic",
     "testing",
+    "training",
 )
 
 __all__ = [*_HOMES, "open", *_MODULES]
