@@ -101,6 +101,9 @@ def tag_name(equation: Equation) -> str | None:
 def scan_split(equation: Equation) -> tuple[int, int, int]:
     """Return a scan's number of constants, its number of carried values and its length."""
     params = equation.params
+    if "ft_in" in params:  # from JAX 0.11 on: a tree of (constants, carry, slices)
+        constants, carry, _ = params["ft_in"].unpack()
+        return len(constants), len(carry), params["length"]
     return params["num_consts"], params["num_carry"], params["length"]
 
 

@@ -264,3 +264,35 @@ def test_vector_score():
     (maps,) = jax.vmap(pull)(jnp.eye(2))
     assert value.shape == (2,) and maps.shape == (2, 6, 6, 3)
     np.testing.assert_allclose(maps[1], gradient_at(Score(score.model, Logit(2)), "two")[0], rtol=1e-4, atol=1e-6)
+
+
+class Mixed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = x + nn.MultiHeadDotProductAttention(2)(nn.LayerNorm()(x))
+        over_tokens = nn.vmap(
+            nn.Dense, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=-2, out_axes=-2
+        )
+        x = nn.RNN(nn.GRUCell(4))(over_tokens(4, name="tokenwise")(nn.jit(nn.Dense)(4, name="jitted")(x)))
+        return nn.Sequential([nn.Dense(4), nn.relu, nn.Dense(3)])(x.mean(1))
+
+
+def test_lifted_and_recurrent_modules():
+    x = jax.random.normal(KEY, (5, 4))
+    score = Score(model_of(Mixed(), x), Logit(0))
+    shapes = {layer.path: layer.shape for layer in layers(score, x)}
+    wanted = {
+        "MultiHeadDotProductAttention_0/query": (5, 2, 2),
+        "jitted": (5, 4),
+        "tokenwise": (5, 4),
+        "RNN_0/GRUCell_0": (5, 4),
+        "RNN_0": (5, 4),
+        "Sequential_0/relu": (4,),
+        "Sequential_0": (3,),
+    }
+    assert wanted.items() <= shapes.items()
+    gradients, activations = gradient_at(score, tuple(wanted), x)
+    for gradient, activation, shape in zip(gradients, activations, wanted.values(), strict=True):
+        assert gradient.shape == activation.shape == shape
+        assert jnp.abs(gradient).max() > 0
+    np.testing.assert_allclose(activations[-1], score.model(x[None])[0], rtol=1e-5)

@@ -79,3 +79,11 @@ def test_forwarded_inputs():
 
     program, _ = _compat.trace_program(f, X, X, X)
     assert forwarded(program) == [None, 2, None, 0]
+
+
+def test_scan_layouts():
+    """JAX 0.11 replaced the two numbers of a scan by a tree of (constants, carry, slices)."""
+    tree = SimpleNamespace(unpack=lambda: ((None, None), (None,), ()))
+    new = SimpleNamespace(params={"ft_in": tree, "length": 5})
+    old = SimpleNamespace(params={"num_consts": 2, "num_carry": 1, "length": 5})
+    assert _compat.scan_split(new) == _compat.scan_split(old) == (2, 1, 5)
