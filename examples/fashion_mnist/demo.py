@@ -21,7 +21,6 @@ from examples.fashion_mnist.subjects import FashionMnist, Generated, Subject, cl
 
 STAGES = ("data", "train", "run", "peppr", "report")
 SEED = 0
-REPORT = Path("store") / "report" / "index.html"
 # What `--full` changes of the job's [peppr].
 FULL = ('peppr.groups=["overall/*", "label/*"]', "peppr.images=10000", "peppr.resamples=1000")
 
@@ -57,9 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     minutes, seconds = divmod(round(time.monotonic() - begun), 60)
     console.print(f"\nDone in {minutes} min {seconds} s.")
-    if "report" in stages:
-        where = os.path.relpath(folder / REPORT)
-        console.print(f"The report: {where}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

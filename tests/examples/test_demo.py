@@ -51,8 +51,7 @@ def test_the_stages_follow_each_other_and_training_is_used_again(ran, tmp_path, 
     assert ran() == 0
     assert [words[0] for words in ran.commands] == ["run", "peppr", "report"]
     assert ran.commands[0][1] == str(Path("runs/generated/job.toml"))
-    told = capsys.readouterr().out
-    assert "cannot be reached" in told and str(Path("runs/generated/store/report")) in told
+    assert "cannot be reached" in capsys.readouterr().out
     assert (folder / "job.toml").read_text() == Generated.job_file.read_text()
     checkpoint = (folder / "checkpoint").stat().st_mtime_ns
     assert ran("--full", "--until", "peppr") == 0
