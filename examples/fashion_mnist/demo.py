@@ -63,7 +63,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description="Fashion-MNIST from data to report.")
     parser.add_argument("--data", type=Path, help="folder with the four files of Fashion-MNIST")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where the results go (default: runs)")
-    parser.add_argument("--full", action="store_true", help="PEPPR with every image, group and step; takes much longer")
+    parser.add_argument(
+        "--full", action="store_true", help="PEPPR of every global map on every image; takes much longer"
+    )
     parser.add_argument("--generated", action="store_true", help="run on the generated set")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     return parser.parse_args(arguments)
