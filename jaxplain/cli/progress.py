@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
+from rich.table import Column
 from rich.text import Text
 
 from jaxplain.cli.plain import plain
@@ -22,13 +23,13 @@ UNITS = {"explain": "images", "mean image": "images", "sweep": "images", "aggreg
 SHARDED = ("explain", "sweep")
 TITLES = {
     OPENING: "opening",
-    "index": "indexing the folder",
-    "plan": "planning and compiling",
+    "index": "indexing",
+    "plan": "planning",
     "explain": "explaining",
     "aggregate": "aggregating",
-    "mean image": "averaging the images",
-    "sweep": "erasing and restoring",
-    "curves": "measuring curves",
+    "mean image": "averaging",
+    "sweep": "sweeping",
+    "curves": "measuring",
 }
 
 
@@ -42,7 +43,13 @@ def watching(console: Console) -> Iterator[Watcher]:
     if not console.is_terminal:
         yield Lines(console)
         return
-    columns = (SpinnerColumn(finished_text=Text("✓", "green")), _Title(), BarColumn(24), _Count(), _Speed(), _Where())
+    one_line = Column(no_wrap=True, overflow="ellipsis")
+    columns = (
+        SpinnerColumn(finished_text=Text("✓", "green")),
+        _Title(one_line),
+        BarColumn(24 if console.width >= 100 else 10),
+        *(kind(one_line) for kind in (_Count, _Speed, _Where)),
+    )
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
         bars = Bars(progress)
         bars(Started(OPENING, 0))
@@ -143,31 +150,30 @@ class Notes:
 
 class _Title(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{title(task.description):<22}")
+        return Text(f"{title(task.description):<11}")
 
 
 class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
-        if task.total is None or task.description not in UNITS:
-            return Text("")
-        return Text(f"{int(task.completed):,}/{int(task.total):,} {unit(task.description)}")
+        known = task.total is not None and task.description in UNITS
+        return Text(f"{int(task.completed):,}/{int(task.total or 0):,}" if known else "")
 
 
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
-        if task.description not in UNITS or task.completed <= task.fields["begun"]:
-            return Text(f"{duration(task.elapsed or 0)}", "dim")
+        seconds = (task.finished_time if task.finished else task.elapsed) or 0.0
         done = task.completed - task.fields["begun"]
-        speed = task.speed if not task.finished and task.speed else done / max(1e-9, task.elapsed or 0)
-        rate = f"{speed:,.1f}/s" if speed < 1000 else f"{speed:,.0f}/s"
-        if task.finished:
-            return Text(f"{rate} {duration(task.elapsed or 0)}", "dim")
-        return Text(f"{rate} {duration(task.time_remaining or 0)} left", "dim")
+        if task.description not in UNITS or done <= 0:
+            return Text(duration(seconds), "dim")
+        speed = task.speed if not task.finished and task.speed else done / max(1e-9, seconds)
+        rate = f"{speed:,.1f}" if speed < 1000 else f"{speed:,.0f}"
+        left = duration(seconds) if task.finished else f"{duration(task.time_remaining or 0)} left"
+        return Text(f"{rate} {unit(task.description)}/s, {left}", "dim")
 
 
 class _Where(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(plain(task.fields["where"]), "dim", overflow="ellipsis", no_wrap=True)
+        return Text(plain(task.fields["where"]), "dim")
 
 
 def title(stage: str) -> str:
@@ -202,7 +208,7 @@ def facts_text(event: Started | Finished) -> str:
     facts = event.facts or {}
     if isinstance(facts.get("plan"), dict):
         plan = facts["plan"]
-        return f"batch {plan['batch']}, chunk {plan['chunk']}, {plan['rows_per_shard']} images per shard"
+        return f"{plan['rows_per_shard']} images per shard"
     if {"batch", "chunk"} <= set(facts):
         return f"batch {facts['batch']}, chunk {facts['chunk']}"
     if "folder" in facts:

@@ -55,7 +55,7 @@ def test_overriding_leaves_the_table_alone():
         ("methods.gradient=3", "job.toml: [methods.gradient] must be a table of keys, got 3."),
         (
             "methods.smothgrad.sigma=1",
-            "job.toml: [methods.smothgrad] jaxplain: unknown method 'smothgrad'; did you mean",
+            "[methods.smothgrad] jaxplain: unknown method 'smothgrad'; did you mean",
         ),
         ("methods.rows.method=gradient", "job.toml: [methods.rows] cannot name results"),
         ("peppr.images=0", "job.toml: peppr.images = 0 must be at least 1."),

@@ -47,7 +47,7 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     results = store.peppr()
     sweeps = len(store.finished("peppr"))
     state = "results are there" if results is not None else f"begun, {sweeps} shards" if sweeps else "not yet"
-    say(f"  {'peppr':<{width}}  {state}")
+    say(f"  {'peppr':<{width}}        {state}")
     left_out = quarantined(store)
     show_quarantined(left_out, streams.results, all_of_them=arguments.all)
     if not left_out:
