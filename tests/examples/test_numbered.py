@@ -1,4 +1,4 @@
-"""The numbered examples, each in a process of its own and an empty folder, as a reader runs it: with JAX's own promotion."""
+"""The numbered examples, each in a process of its own and an empty folder, with the promotion that JAX defaults to."""
 
 import re
 import subprocess
