@@ -22,15 +22,16 @@ def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
         job_file: The job file, for the commands that come next.
     """
     say = _sayer(console)
+    methods = f"{len(summary.methods)} method{'s' if len(summary.methods) > 1 else ''}"
     if summary.images:
         say(
-            f"Explained {summary.images:,} of {summary.total:,} images by {len(summary.methods)} methods in "
+            f"Explained {summary.images:,} of {summary.total:,} images by {methods} in "
             f"{duration(summary.seconds)}: {summary.images_per_second:,.1f} images/s; planning and compilation "
             f"{duration(summary.planning_seconds)}; {summary.waiting_share:.0%} of the time waiting for input; "
             f"peak memory {summary.peak_bytes / 1e9:.1f} GB."
         )
     elif summary.complete:
-        say(f"Nothing to do: all {summary.total:,} images were explained by {len(summary.methods)} methods before.")
+        say(f"Nothing to do: all {summary.total:,} images were explained by {methods} before.")
     show_quarantined(summary.quarantined, console)
     for shard, reason in summary.failed.items():
         say(f"Shard {shard} failed: {reason}", "red")

@@ -37,6 +37,10 @@ def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, w
         raise InputError(f"{table} key: noise is keyed by the seed of the job; set seed at the top of the file.")
     for name in set(keywords) & {"baseline", "background"} & set(entry.context):
         keywords[name], spec[name] = read_baseline(keywords[name], shape, folder, f"{table} {name}")
+    for name, knob in entry.knobs.items():
+        # TOML has no word for nothing.
+        if keywords.get(name) == "none" and (knob.default is None or None in knob.choices):
+            keywords[name] = None
     try:
         knobs = entry.check_knobs(keywords)
         entry.check_context({"key": True, **keywords})

@@ -23,6 +23,7 @@ def call_factory(factory: str, kwargs: Mapping[str, Any], folder: Path, where: s
     Raises:
         InputError: The module or the function does not exist, does not take these arguments, or fails.
     """
+    importlib.invalidate_caches()  # the folder may be younger than the last look into it
     with _search_path(folder):
         function = _find(factory, folder, where)
         try:
@@ -52,6 +53,7 @@ def _find(factory: str, folder: Path, where: str) -> Any:
     module_name, separator, path = factory.partition(":")
     if not separator or not module_name or not path:
         raise InputError(f'{where}: model.factory = "{factory}"; write it as "package.module:function".')
+    _forget_namesake(module_name.partition(".")[0], folder)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -76,6 +78,15 @@ def _find(factory: str, folder: Path, where: str) -> Any:
     if not callable(found):
         raise InputError(f"{where}: model.factory: {factory} is a {type(found).__name__}; name a function.")
     return found
+
+
+def _forget_namesake(name: str, folder: Path) -> None:
+    """Let the folder's module win over one of the same name that an earlier job of this process imported."""
+    here = next((file for file in (folder / f"{name}.py", folder / name / "__init__.py") if file.exists()), None)
+    loaded = getattr(sys.modules.get(name), "__file__", None)
+    if here is not None and loaded is not None and Path(loaded).resolve() != here.resolve():
+        for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+            del sys.modules[module]
 
 
 @contextmanager

@@ -100,8 +100,8 @@ class Lines:
             case Started():
                 self._total, self._done, self._begun = event.total, event.done, event.done
                 self._where, self._since, self._written = "", time.monotonic(), time.monotonic()
-                count = f": {event.total} {unit(event.stage)}" if event.total else ""
-                there = f", {event.done} there already" if event.done else ""
+                count = f": {event.total:,} {unit(event.stage)}" if event.total else ""
+                there = f", {event.done:,} there already" if event.done else ""
                 self._say(f"{title(event.stage)}{count}{there}{_behind(facts_text(event))}")
             case Advanced():
                 self._done += event.units
@@ -121,7 +121,7 @@ class Lines:
         left = duration((self._total - self._done) / speed) if speed else "?"
         where = f", {event.where}" if event.where else ""
         return (
-            f"{title(event.stage)}: {self._done}/{self._total} {unit(event.stage)}, {speed:.1f} {unit(event.stage)}/s, "
+            f"{title(event.stage)}: {self._done:,}/{self._total:,} {unit(event.stage)}, {speed:,.1f} {unit(event.stage)}/s, "
             f"{left} left{where}"
         )
 
@@ -208,7 +208,7 @@ def facts_text(event: Started | Finished) -> str:
     facts = event.facts or {}
     if isinstance(facts.get("plan"), dict):
         plan = facts["plan"]
-        return f"{plan['rows_per_shard']} images per shard"
+        return f"{plan['rows_per_shard']:,} images per shard"
     if {"batch", "chunk"} <= set(facts):
         return f"batch {facts['batch']}, chunk {facts['chunk']}"
     if "folder" in facts:

@@ -16,6 +16,7 @@ from jaxplain.engine.events import Watcher
 from jaxplain.engine.orders import global_orders
 from jaxplain.engine.scores import StoredScores
 from jaxplain.engine.sweep import Settings, sweep
+from jaxplain.io.groups import read_groups
 from jaxplain.io.ledger import Ledger
 from jaxplain.io.sink import StoreSink
 from jaxplain.io.store import Store
@@ -59,7 +60,7 @@ def sweep_job(file: JobFile, *, watch: Watcher) -> Swept:
                     "its end."
                 )
             orders += global_orders(
-                name, store.globals(name), section.groups, shape=_space(built), coarse=section.coarse
+                name, read_groups(store.storage, name), section.groups, shape=_space(built), coarse=section.coarse
             )
         results = sweep(
             built.job.model,

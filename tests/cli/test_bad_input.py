@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import jaxplain as library
 from tests.cli.conftest import refused
 
 
@@ -90,8 +91,10 @@ def test_a_checkpoint_of_another_network_names_the_leaf(jaxplain, job):
 def test_a_linen_module_with_its_checkpoint(jaxplain, job):
     checkpoint = linen_checkpoint(job.parent)
     changes = ["model.factory=tests.cli.networks:linen", f"model.checkpoint={checkpoint}", "model.call.train=false"]
-    answer = jaxplain("run", str(job), *setting(*changes), "--set", "methods.grad_cam.layer=features")
+    changes += ["methods.grad_cam.layer=features", "methods.grad_cam.upsample=none"]
+    answer = jaxplain("run", str(job), *setting(*changes))
     assert answer.code == 0, answer.err
+    assert library.open("store").maps("grad_cam").shape == (20, 4, 4)
 
 
 def test_an_nnx_module(jaxplain, job):
@@ -189,3 +192,17 @@ def test_an_output_without_permission(jaxplain, job):
     answer = jaxplain("run", str(job), "--set", "output=file/store")
     assert answer.code == 2, answer
     assert "file/store" in answer.err
+
+
+def test_modules_of_one_name_in_two_folders(jaxplain, job):
+    for scale, folder in ((1.0, "first"), (2.0, "second")):
+        (job.parent / folder).mkdir()
+        text = f"from tests.cli.networks import linear\ndef make():\n    return linear(scale={scale})\n"
+        (job.parent / folder / "network_of_the_job.py").write_text(text)
+        text = job.read_text().replace("tests.cli.networks:linear", "network_of_the_job:make")
+        (job.parent / folder / "job.toml").write_text(text.replace("npz://images.npz", "../images.npz"))
+        assert jaxplain("run", f"{folder}/job.toml").code == 0
+    parameters = [
+        library.open(f"{folder}/store").manifest["job"]["model"]["parameters"] for folder in ("first", "second")
+    ]
+    assert parameters[0] != parameters[1]

@@ -22,7 +22,7 @@ def rewrite(job, **arrays):
 def test_a_run_writes_maps_and_global_maps(jaxplain, job):
     answer = jaxplain("run", str(job))
     assert answer.code == 0, answer.err
-    assert "Explained 20 of 20 images by 1 methods" in answer.out
+    assert "Explained 20 of 20 images by 1 method in" in answer.out
     assert "explaining: 8/20 images" not in answer.err or "shard" in answer.err
     store = library.open(job.parent / "store")
     weights = _weights((4, 4, 1), 3).T.reshape(3, 4, 4, 1)
@@ -198,3 +198,13 @@ def test_an_interrupted_run_says_how_to_go_on(jaxplain, job, monkeypatch):
     answer = jaxplain("run", str(job))
     assert answer.code == 130
     assert "interrupted; the same command goes on where it was" in answer.err
+
+
+def test_without_kept_maps_the_rest_still_works(jaxplain, job):
+    none = ("--set", "plan.store=none")
+    assert jaxplain("run", str(job), *none).code == 0
+    assert jaxplain("status", "store").code == 0
+    refused(jaxplain("finalize", "store"), "keeps no maps")
+    sweep = ("peppr.steps=3", "peppr.resamples=0", "peppr.groups=['overall/macro']")
+    answer = jaxplain("peppr", str(job), *none, *(word for change in sweep for word in ("--set", change)))
+    assert answer.code == 0, answer.err

@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Compute and write the global maps."""
-    from jaxplain._errors import unknown
+    from jaxplain._errors import InputError, unknown
     from jaxplain.cli.aggregation import aggregation_of
     from jaxplain.cli.globals import make_globals
     from jaxplain.cli.plain import plain
@@ -47,6 +47,8 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     for name in arguments.method or ():
         if name not in store.names:
             raise unknown(arguments.store, "method", name, store.names)
+    if not store.names:
+        raise InputError(f"{arguments.store}: keeps no maps; its global maps are those that the run made.")
     with watching(streams.progress) as watch:
         for name in arguments.method or store.names:
             last = aggregation_of(store, name)

@@ -59,7 +59,7 @@ def _value(default: Any) -> str:
         return str(default).lower()
     if isinstance(default, str):
         return f'"{default}"'
-    return "unset" if default is None else str(list(default) if isinstance(default, tuple) else default)
+    return '"none"' if default is None else str(list(default) if isinstance(default, tuple) else default)
 
 
 def _range(knob: Any) -> str:

@@ -19,6 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="DIR", help="path or address of the store")
     parser.add_argument("--output", metavar="DIR", help="folder of the page; by default report/ inside the store")
     parser.add_argument("--examples", type=int, default=2, metavar="N", help="example images per label (default 2)")
+    parser.add_argument("--trust", action="store_true", help="fetch the images from a network address that DIR names")
     parser.add_argument("--no-images", action="store_true", help="do not look for the images of the run")
 
 
@@ -36,7 +37,10 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     source = None
     if not arguments.no_images:
         try:
-            source = open_images(stored_job(store.storage, []), index=False)
+            job = stored_job(store.storage, [])
+            if not arguments.trust and job.source.url.startswith(("s3://", "gs://", "zarr://s3", "zarr://gs")):
+                raise InputError(f"{job.source.url} is named by the store; pass --trust to fetch from there")
+            source = open_images(job, index=False)
         except (InputError, OSError) as error:
             streams.progress.print(
                 plain(f"The images are not at hand, so the page shows maps alone: {error}"), soft_wrap=True
