@@ -16,11 +16,12 @@ import numpy as np
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
-from jaxplain._typing import Array, PyTree
+from jaxplain._typing import Array, PyTree, ScoreFn
 from jaxplain.core.baselines import Constant
 from jaxplain.core.sampling import check_key, image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
+from jaxplain.graph.convolution import with_plain_convolutions
 
 BASELINE_STREAM = np.uint32(0x6A78)
 """Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
@@ -115,7 +116,9 @@ def explain_batch(
     context_axes = {name: _context_axes(value, x.ndim) for name, value in arguments.context.items()}
 
     def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
-        f = Score(score.model, target, extras)
+        f: ScoreFn = Score(score.model, target, extras)
+        if "chunk" in entry.knobs and jax.default_backend() == "cpu":
+            f = with_plain_convolutions(f)
         own = None if key is None else image_key(key, words)
         keywords: dict[str, Any] = {name: _resolve(value, x, own) for name, value in context.items()}
         if "key" in entry.context:
