@@ -120,9 +120,9 @@ class Lines:
         speed = (self._done - self._begun) / max(1e-9, time.monotonic() - self._since)
         left = duration((self._total - self._done) / speed) if speed else "?"
         where = f", {event.where}" if event.where else ""
+        units = unit(event.stage)
         return (
-            f"{title(event.stage)}: {self._done:,}/{self._total:,} {unit(event.stage)}, {speed:,.1f} {unit(event.stage)}/s, "
-            f"{left} left{where}"
+            f"{title(event.stage)}: {self._done:,}/{self._total:,} {units}, {speed:,.1f} {units}/s, {left} left{where}"
         )
 
     def _say(self, text: str) -> None:

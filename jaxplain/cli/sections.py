@@ -40,12 +40,14 @@ class SourceSection:
         labels: Labels: a file (``.csv``, ``.npy``, IDX), or the key of an array beside the images.
         limit: Only the first so many images.
         threads: Threads that decode image files.
+        index: Where the index of a folder is kept, if not in the folder, which may be read-only.
     """
 
     url: str
     labels: str | None = None
     limit: int | None = None
     threads: int | None = None
+    index: str | None = None
 
 
 @dataclass(frozen=True)

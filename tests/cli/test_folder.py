@@ -112,6 +112,19 @@ def test_index_tells_what_it_found(jaxplain, photos):
     assert "  0         5  cat" in answer.out
 
 
+def test_an_index_outside_of_a_folder_that_is_read_only(jaxplain, photos, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", str(photos))
+
+    monkeypatch.setattr("jaxplain.cli.images.write_index", refuse)
+    refused(jaxplain("run", "job.toml"), "photos: cannot be written to", "source.index", "--to FILE")
+    answer = jaxplain("run", "job.toml", "--set", "source.index=kept.npz")
+    assert answer.code == 0, answer.err
+    assert (photos.parent / "kept.npz").exists()
+    assert jaxplain("index", "photos", "--to", "kept.npz").code == 0
+    assert "Nothing to do" in jaxplain("run", "job.toml", "--set", "source.index=kept.npz").out
+
+
 def test_images_of_several_sizes_need_a_resize(jaxplain, photos):
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(photos / "dog" / "large.png")
     answer = jaxplain("run", "job.toml")

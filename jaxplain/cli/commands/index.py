@@ -11,20 +11,27 @@ Index a folder of images: path, size, time, label and a stable 64-bit id of each
 is its class. The index is the fingerprint of the images; make it again when the folder has changed. A run makes it
 where there is none."""
 EXAMPLES = """\
-  jaxplain index photos"""
+  jaxplain index photos
+  jaxplain index /read-only/photos --to photos-index.npz"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("folder", metavar="DIR", help="the folder of images")
+    parser.add_argument(
+        "--to", metavar="FILE", help="keep the index in this file, not in DIR, and name it in source.index"
+    )
 
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Write the index beside the images."""
-    from jaxplain.io.index import build_index, write_index
+    import os
 
-    index = build_index(arguments.folder)
-    path = write_index(arguments.folder, index)
+    from jaxplain.cli.images import keep_index
+    from jaxplain.io.index import INDEX_NAME
+
+    index = keep_index(arguments.folder, arguments.to)
+    path = os.path.join(arguments.folder, INDEX_NAME) if arguments.to is None else arguments.to
     names = index.class_names or ()
     unlabeled = int((index.label < 0).sum())
     streams.results.print(f"{len(index):,} images, {int(index.size.sum()) / 1e6:,.1f} MB, {len(names):,} classes")
