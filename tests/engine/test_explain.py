@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 import jaxplain
+import jaxplain.methods  # fills the registry, over which tests are parametrized
 from jaxplain import InputError, Logit, Logits, Predicted
 from jaxplain._errors import InputTypeError
-from jaxplain._registry import METHODS, find_method
+from jaxplain._registry import METHODS
 from jaxplain.core.baselines import Blur, ChannelMean, Constant, Noise
 from jaxplain.testing import tol
 from jaxplain.testing.compiles import count_compiles
 from jaxplain.testing.networks import LAYER, SHAPE, images, relu_network, smooth_network
 
 KEY = jax.random.key(5)
-find_method("gradient")
 
 
 def keywords_of(name):
