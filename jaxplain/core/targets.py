@@ -4,6 +4,8 @@ A target is a pytree that, called with one example's output, returns a scalar or
 from image to image (a label, a mask) is a leaf; a leaf may carry the images along a leading axis, and then every
 image gets its own entry. There are no other ways to write a target: not as an integer, a tuple or a list.
 
+A class or a position outside the output gives NaN, also a negative one: -1 marks an image without a label.
+
 How many axes a leaf has for one image is declared by ``rank``; ``"spatial"`` means one less than the output has.
 Targets written elsewhere may declare it as well; a leaf without it belongs to the images as soon as it has an axis.
 """
@@ -143,11 +145,12 @@ class Output:
     def __call__(self, output: PyTree) -> Array:
         for step in self.path:
             try:
+                if isinstance(step, int) and isinstance(output, jax.Array):
+                    step = range(output.shape[0])[step]  # JAX would clip a position beyond the end
                 output = output[step]
             except (KeyError, IndexError, TypeError) as error:
-                known = list(output) if isinstance(output, dict) else type(output).__name__
                 raise InputError(
-                    f"Output: no part {step!r} of path {self.path} in the network's output; it has {known}."
+                    f"Output: no part {step!r} of path {self.path} in the network's output, {_parts(output)}."
                 ) from error
         return output if self.then is None else self.then(output)
 
@@ -169,7 +172,7 @@ class ClassMask:
     mask: Array = leaf(rank="spatial")
 
     def __call__(self, output: Array) -> Array:
-        return jnp.sum(jnp.take(output, self.index, axis=-1) * self.mask.astype(output.dtype))
+        return jnp.sum(_known(output, (..., jnp.asarray(self.index))) * _over_space("ClassMask", self.mask, output))
 
 
 @pytree
@@ -187,7 +190,7 @@ class Region:
     mask: Array = leaf(rank="spatial")
 
     def __call__(self, output: Array) -> Array:
-        return jnp.sum(jnp.sum(output, axis=-1) * self.mask.astype(output.dtype))
+        return jnp.sum(jnp.sum(output, axis=-1) * _over_space("Region", self.mask, output))
 
 
 @pytree
@@ -207,8 +210,13 @@ class Point:
     index: Array | int = leaf(rank=0)
 
     def __call__(self, output: Array) -> Array:
-        at = tuple(self.position[axis] for axis in range(output.ndim - 1))
-        return jnp.take(output[at], self.index, axis=-1)
+        position = jnp.asarray(self.position)
+        if position.shape != (output.ndim - 1,):
+            raise InputError(
+                f"Point: a position of shape {position.shape} does not fit an output {output.shape}; "
+                f"pass {output.ndim - 1} coordinates."
+            )
+        return _known(output, (*position, jnp.asarray(self.index)))
 
 
 @pytree
@@ -273,4 +281,25 @@ def _entry(output: Array, index: Array | int) -> Array:
             f"target: a class index needs a vector of outputs, got the shape {output.shape} for one example; "
             "use ClassMask or Point for maps of classes, Output(path, then) for structured outputs."
         )
-    return output.at[jnp.asarray(index)].get(mode="fill", fill_value=jnp.nan)
+    return _known(output, jnp.asarray(index))
+
+
+def _known(output: Array, at: Any) -> Array:
+    """Return entries of an output, NaN for those outside of it."""
+    return output.at[at].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+
+def _over_space(where: str, mask: Array, output: Array) -> Array:
+    mask = jnp.asarray(mask)
+    if output.ndim < 2 or mask.shape != output.shape[:-1]:
+        raise InputError(
+            f"{where}: a mask of shape {mask.shape} does not fit an output {output.shape} of one example; "
+            "it must have the output's axes but the last."
+        )
+    return mask.astype(output.dtype)
+
+
+def _parts(output: PyTree) -> str:
+    if isinstance(output, dict):
+        return f"which has {list(output)}"
+    return f"an array of shape {output.shape}" if isinstance(output, jax.Array) else f"a {type(output).__name__}"
