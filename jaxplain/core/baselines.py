@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxplain._errors import InputTypeError
+from jaxplain._errors import InputError, InputTypeError
 from jaxplain._pytree import pytree, static
 from jaxplain._typing import Array
 
@@ -62,7 +62,10 @@ class Blur:
     """The image blurred by a Gaussian along every axis but the channels, edges repeated.
 
     Args:
-        sigma: Standard deviation in pixels; decides the kernel's size, 4 sigma to either side.
+        sigma: Standard deviation in pixels, above 0; decides the kernel's size, 4 sigma to either side.
+
+    Raises:
+        InputError: When called with a sigma that is not above 0.
 
     Example:
         >>> Blur(1.0)(jnp.ones((5, 5, 1)), None).shape
@@ -72,6 +75,8 @@ class Blur:
     sigma: float = static(default=5.0)
 
     def __call__(self, x: Array, key: Array | None) -> Array:
+        if not self.sigma > 0:
+            raise InputError(f"Blur: sigma = {self.sigma} must be above 0, in pixels.")
         radius = max(1, int(np.ceil(4 * self.sigma)))
         kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / self.sigma) ** 2)
         kernel /= kernel.sum()
