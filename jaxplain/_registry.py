@@ -5,11 +5,11 @@ registry live on what it finds:
 
 * positional arguments are what the engine supplies;
 * keyword-only arguments without a default are context that the caller must decide;
-* keyword-only arguments with a default are knobs. ``int``, ``bool``, ``str``, ``Literal``, tuples and optional values
-  shape the program and are static; floats and arrays are data and are traced, so that changing them never recompiles.
+* keyword-only arguments with a default are knobs. ``int``, ``bool``, ``str`` and ``Literal``, optional or not, and
+  tuples shape the program and are static; floats and arrays are data and traced, so changing them never recompiles.
   ``chunk`` and ``implementation`` only say how to execute.
 
-A word outside the vocabulary fails when the module is imported.
+A word outside the vocabulary, or a default outside of its own range, fails when the module is imported.
 """
 
 import functools
@@ -43,7 +43,17 @@ AXIOMS = (
 
 @dataclass(frozen=True)
 class Knob:
-    """One keyword of a method that has a default."""
+    """One keyword of a method that has a default.
+
+    Args:
+        name: The keyword.
+        default: Its value where none is given.
+        kind: "static" shapes the program, "traced" is data, "execution" only says how to execute.
+        type: Its annotation, without ``Annotated`` and ``| None``.
+        choices: The values of a ``Literal``, None among them where it is optional.
+        range: The valid values of a number.
+        optional: Whether None is a value.
+    """
 
     name: str
     default: Any
@@ -51,38 +61,57 @@ class Knob:
     type: Any
     choices: tuple[Any, ...] = ()
     range: Range | None = None
+    optional: bool = False
 
     def check(self, where: str, value: Any) -> Any:
-        """Return the value as the program takes it: floats as strong float32, the rest unchanged.
+        """Return the value as the program takes it: floats as strong float32, lists as tuples, the rest unchanged.
 
         Raises:
             InputError: The value is outside the knob's choices or range.
             InputTypeError: The value is of another type.
         """
-        if self.choices and value not in self.choices:
+        if self.choices:
+            for choice in self.choices:
+                if _is_exactly(value, type(choice)) and value == choice:
+                    return choice
             raise unknown(where, self.name, str(value), (str(choice) for choice in self.choices))
+        if value is None and self.optional:
+            return None
         if self.kind == "traced":
             return self._traced(where, value)
-        if value is not None and self.type in (int, bool, str) and not _is_exactly(value, self.type):
+        if typing.get_origin(self.type) is tuple:
+            value = self._tuple(where, value)
+        elif not _is_exactly(value, self.type):
             raise InputTypeError(f"{where}: {self.name} must be of type {self.type.__name__}, got {value!r}.")
-        if isinstance(value, list):
-            value = tuple(value)
-        if self.range and value is not None and value not in self.range:
-            raise InputError(f"{where}: {self.name} = {value} lies outside {self.range}.")
-        return int(value) if self.type is int and value is not None else value
+        self._in_range(where, value)
+        return int(value) if self.type is int else value
+
+    def _tuple(self, where: str, value: Any) -> tuple[Any, ...]:
+        kinds = typing.get_args(self.type)
+        entries = tuple(value) if isinstance(value, list | tuple | np.ndarray) else (None,)
+        length = len(entries) if kinds[-1] is Ellipsis else len(kinds)
+        if len(entries) != length or not all(map(_is_exactly, entries, kinds[:1] * length if length else ())):
+            raise InputTypeError(f"{where}: {self.name} must be {self.type}, got {value!r}.")
+        return tuple(int(entry) if isinstance(entry, np.integer) else entry for entry in entries)
 
     def _traced(self, where: str, value: Any) -> Any:
         if isinstance(value, jax.core.Tracer):
             return value
-        try:
-            number = np.asarray(value, np.float32)
-        except (TypeError, ValueError) as error:
-            raise InputTypeError(f"{where}: {self.name} must be a number, got {value!r}.") from error
-        if isinstance(value, bool) or not np.all(np.isfinite(number)):
+        number = np.asarray(value)
+        is_number = number.dtype.kind in "iu" or jax.numpy.issubdtype(number.dtype, jax.numpy.floating)
+        if not is_number or number.size == 0:
+            raise InputTypeError(f"{where}: {self.name} must be a number, got {value!r}.")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            strong = number.astype(np.float32)
+        if not np.all(np.isfinite(strong)):
             raise InputError(f"{where}: {self.name} = {value!r} must be a finite number.")
-        if self.range and number.ndim == 0 and float(value) not in self.range:
-            raise InputError(f"{where}: {self.name} = {value} lies outside {self.range}.")
-        return number
+        self._in_range(where, *number.ravel()[[number.argmin(), number.argmax()]])
+        return strong
+
+    def _in_range(self, where: str, *values: Any) -> None:
+        for value in values:
+            if self.range and value not in self.range:
+                raise InputError(f"{where}: {self.name} = {value} lies outside {self.range}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +248,8 @@ def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[
             _in_vocabulary(name, word, CONTEXT)
             context.append(word)
         else:
+            if word not in hints:
+                raise TypeError(f"{name}: {word} needs an annotation, which says whether it is static or traced.")
             knobs[word] = _knob(name, word, hints[word], parameter.default)
 
     @functools.wraps(function)
@@ -231,32 +262,55 @@ def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[
 
 
 def _knob(where: str, name: str, hint: Any, default: Any) -> Knob:
-    bounds = None
+    """Read a knob from its annotation and hold its default to it.
+
+    Raises:
+        TypeError: The annotation is neither static nor traced, or the default does not fit it.
+    """
+    bounds, optional, inner = _unwrapped(hint)
+    choices = (*typing.get_args(inner), *([None] if optional else [])) if typing.get_origin(inner) is Literal else ()
+    if name == "chunk":
+        knob = Knob(name, default, "execution", int, (), Range(low=1), optional=True)
+    elif name in EXECUTION:
+        knob = Knob(name, default, "execution", str, choices, optional=True)
+    elif choices:
+        knob = Knob(name, default, "static", str, choices, optional=optional)
+    elif inner in (int, bool, str) or _is_plain_tuple(inner):
+        knob = Knob(name, default, "static", inner, (), bounds, optional)
+    elif inner is float or getattr(inner, "array_type", inner) is jax.Array:
+        if optional:
+            raise TypeError(
+                f"{where}: {name} is an optional number, which would be static; numbers are data: give it a number "
+                "as default, and a knob of its own to what None would mean."
+            )
+        knob = Knob(name, default, "traced", inner, (), bounds)
+    else:
+        raise TypeError(f"{where}: {name} has the annotation {hint!r}, neither static nor traced; see {__name__}.")
+    try:
+        knob.check(where, default)
+    except InputError as error:
+        raise TypeError(f"{error} It is the default.") from error
+    return knob
+
+
+def _unwrapped(hint: Any) -> tuple[Range | None, bool, Any]:
+    """Return the range, whether None is allowed, and the type inside an annotation."""
     if typing.get_origin(hint) is Annotated:
-        hint, *extra = typing.get_args(hint)
-        bounds = next((note for note in extra if isinstance(note, Range)), None)
-    if name in EXECUTION:
-        return Knob(
-            name, default, "execution", int if name == "chunk" else str, (), Range(low=1) if name == "chunk" else None
-        )
-    choices = _choices(hint)
-    if choices:
-        return Knob(name, default, "static", str, choices)
-    if hint in (int, bool, str) or typing.get_origin(hint) is tuple or type(None) in typing.get_args(hint):
-        return Knob(name, default, "static", hint, (), bounds)
-    if hint is float or (isinstance(hint, type) and issubclass(hint, jax.Array)):
-        return Knob(name, default, "traced", hint, (), bounds)
-    raise TypeError(f"{where}: the annotation {hint!r} of {name} is neither static nor traced; see jaxplain._registry.")
-
-
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """Return the values of a ``Literal``, and None where it is optional."""
-    if typing.get_origin(hint) is Literal:
-        return typing.get_args(hint)
+        inner, *notes = typing.get_args(hint)
+        bounds, optional, inner = _unwrapped(inner)
+        return next((note for note in notes if isinstance(note, Range)), bounds), optional, inner
     parts = typing.get_args(hint)
-    if not parts or not all(part is type(None) or typing.get_origin(part) is Literal for part in parts):
-        return ()
-    return tuple(value for part in parts for value in (typing.get_args(part) or (None,)))
+    others = [part for part in parts if part is not type(None)]
+    if len(others) == len(parts) - 1 == 1:
+        bounds, _, inner = _unwrapped(others[0])
+        return bounds, True, inner
+    return None, False, hint
+
+
+def _is_plain_tuple(hint: Any) -> bool:
+    """Whether this is a tuple of one plain type, of a fixed length or of any."""
+    kinds = set(typing.get_args(hint)) - {Ellipsis}
+    return typing.get_origin(hint) is tuple and len(kinds) == 1 and kinds < {int, float, bool, str}
 
 
 def _in_vocabulary(where: str, word: str, vocabulary: tuple[str, ...]) -> None:
@@ -267,4 +321,6 @@ def _in_vocabulary(where: str, word: str, vocabulary: tuple[str, ...]) -> None:
 def _is_exactly(value: Any, kind: type) -> bool:
     if kind is int:
         return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return isinstance(value, kind)
