@@ -20,13 +20,8 @@ blank) of a label's AUC. Figures are means over the seeds with a 95 % t-interval
 """
 
 import argparse
-import json
-import platform
-import subprocess
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import t as student
 
+from benchmarks.record import facts, keep
 from jaxplain.aggregate.peppr import order_of
 from jaxplain.core.baselines import Constant
 from jaxplain.core.model import Model
@@ -44,7 +40,6 @@ from jaxplain.engine.sweep import Settings, sweep
 from jaxplain.io.sources import array_source
 from jaxplain.synthetic import Aligned, aligned
 
-RESULTS = Path(__file__).parent / "results"
 RIDGE = 300.0
 TENTH = 0.1
 RARE = 2
@@ -189,19 +184,6 @@ def criteria(seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def facts() -> dict[str, Any]:
-    """Return what the figures were measured with."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return {
-        "commit": commit.stdout.strip() or None,
-        "device": jax.devices()[0].device_kind,
-        "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")}
-        | {"python": platform.python_version()},
-    }
-
-
 def run(n_seeds: int, n: int) -> dict[str, Any]:
     """Measure seeds 0 to n_seeds - 1 with n images each for training and for testing."""
     began = time.perf_counter()
@@ -227,10 +209,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=3000, help="images for training and for testing (default 3000)")
     chosen = parser.parse_args()
     found = run(chosen.seeds, chosen.images)
-    folder = RESULTS / found["device"].lower().replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "planted.json"
-    place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    place = keep("planted", found)
     print(table(found["criteria"]))
     print(f"{chosen.seeds} seeds, {found['seconds']} s, {found['device']}; written to {place}")
 

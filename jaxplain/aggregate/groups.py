@@ -78,17 +78,18 @@ class Grouping:
                 chosen = truth & said
             case "all":
                 chosen = np.ones_like(truth)
+        members = {"label": chosen, "prediction": said}
+        return self._by_target(maps, members, valid) if self.targets else _by_cell(maps, members, valid)
+
+    def _by_target(self, maps: np.ndarray, members: Mapping[str, np.ndarray], valid: np.ndarray) -> dict[str, Moments]:
+        """Summarize maps with a target axis: a label's group takes the map that explains that label."""
         found = {}
-        for kind, members in (("label", chosen), ("prediction", said)):
-            for label in np.flatnonzero((members & valid[:, None]).any(axis=0)):
-                rows = members[:, label] & valid
-                found[f"{kind}/{label}"] = moments_of(maps[rows, label] if self.targets else maps[rows])
-        if self.targets:
-            pairs = [found[name] for label in range(self.n_labels) if (name := f"label/{label}") in found]
-            if pairs:
-                found["overall/micro"] = merge_all(pairs, maps.shape[2:])
-        elif valid.any():
-            found["overall/micro"] = moments_of(maps[valid])
+        for kind, belongs in members.items():
+            for label in np.flatnonzero((belongs & valid[:, None]).any(axis=0)):
+                found[f"{kind}/{label}"] = moments_of(maps[belongs[:, label] & valid, label])
+        pairs = [found[name] for label in range(self.n_labels) if (name := f"label/{label}") in found]
+        if pairs:
+            found["overall/micro"] = merge_all(pairs, maps.shape[2:])
         return found
 
     def complete(self, found: Mapping[str, Moments], shape: tuple[int, ...]) -> dict[str, Moments]:
@@ -97,6 +98,27 @@ class Grouping:
         macro = balanced((found[f"label/{label}"] for label in counted if f"label/{label}" in found), shape)
         whole = dict(found) | {"overall/macro": macro}
         return {name: whole.get(name, empty(shape)) for name in self.names}
+
+
+def _by_cell(maps: np.ndarray, members: Mapping[str, np.ndarray], valid: np.ndarray) -> dict[str, Moments]:
+    """Summarize maps that belong to several groups at once, each map being read once.
+
+    Images that belong to the same groups make a cell; a group is the union of its cells.
+    """
+    rows = np.flatnonzero(valid)
+    if not len(rows):
+        return {}
+    patterns, cell = np.unique(np.concatenate(list(members.values()), axis=1)[rows], axis=0, return_inverse=True)
+    ordered, ends = rows[np.argsort(cell, kind="stable")], np.cumsum(np.bincount(cell))
+    parts = [moments_of(maps[some]) for some in np.split(ordered, ends[:-1])]
+    found, first = {}, 0
+    for kind, belongs in members.items():
+        for label in range(belongs.shape[1]):
+            own = [part for part, pattern in zip(parts, patterns, strict=True) if pattern[first + label]]
+            if own:
+                found[f"{kind}/{label}"] = merge_all(own, maps.shape[1:])
+        first += belongs.shape[1]
+    return found | {"overall/micro": merge_all(parts, maps.shape[1:])}
 
 
 def merge_groups(a: Mapping[str, Moments], b: Mapping[str, Moments]) -> dict[str, Moments]:

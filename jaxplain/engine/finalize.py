@@ -8,10 +8,11 @@ Only images with status 0 count. A map that is NaN although its image is sound i
 in the attributes and makes the groups it belongs to NaN, and no others.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, prod
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,8 +24,12 @@ from jaxplain.core.maps import MapSteps, divide
 from jaxplain.engine.ahead import read_ahead
 from jaxplain.engine.events import Advanced, Started, Watcher, unwatched
 
-BLOCK_VALUES = 1 << 22
-"""Values per block: 32 MB in float64."""
+BLOCK_VALUES = 1 << 20
+"""Values per block, which is read and summarized as a whole: 8 MB in float64."""
+PIECE_VALUES = 1 << 16
+"""Values that go through the steps together: 0.5 MB in float64."""
+THREADS = min(4, os.cpu_count() or 1)
+Result = TypeVar("Result")
 
 
 class StoredMaps(Protocol):
@@ -149,9 +154,12 @@ def global_maps(
     grouping = Grouping(n_labels, select, stream.targets, exclude)
     divisor = stream.divisor()
     found: dict[str, Moments] = {}
-    for rows, block in stream.blocks():
+
+    def summarize(rows: slice, block: np.ndarray) -> dict[str, Moments]:
         block = block if divisor is None else divide(block, np.float64(divisor))
-        part = grouping.moments(block, labels[rows], predictions[rows], stream.valid[rows])
+        return grouping.moments(block, labels[rows], predictions[rows], stream.valid[rows])
+
+    for rows, part in stream.blocks(summarize):
         found = merge_groups(found, part)
         watch(Advanced("aggregate", rows.stop - rows.start))
     facts = {**describe_images(status), "dataset_scale": divisor, "nan_maps": stream.nan_maps}
@@ -214,15 +222,34 @@ class _Stream:
         self.valid, self._maps, self._steps = valid, maps, steps
         self.nan_maps = 0
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and their maps, float64; maps of images that do not count are zeros."""
+    def blocks(self, work: Callable[[slice, np.ndarray], Result]) -> Iterator[tuple[slice, Result]]:
+        """Yield rows and what ``work`` makes of them and their maps after the steps, in order; several at once.
+
+        Maps are float64; those of images that do not count are zeros.
+        """
+
+        def one(rows: slice) -> tuple[Result, int]:
+            values, n_nan = self._through_steps(self._maps[rows], self.valid[rows])
+            return work(rows, values), n_nan
+
         n, size = len(self.valid), max(1, BLOCK_VALUES // max(1, prod(self._maps.shape[1:])))
         self.nan_maps = 0
-        for rows, raw in read_ahead(self._maps.__getitem__, [slice(i, min(i + size, n)) for i in range(0, n, size)]):
-            values = np.array(raw, np.float64)
-            values[~self.valid[rows]] = 0.0
-            self.nan_maps += int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).sum())
-            yield rows, self._steps(values, channel_axis=self._channels, map_axes=len(self.space))
+        slices = [slice(first, min(first + size, n)) for first in range(0, n, size)]
+        for rows, (result, n_nan) in read_ahead(one, slices, depth=THREADS, threads=THREADS):
+            self.nan_maps += n_nan
+            yield rows, result
+
+    def _through_steps(self, raw: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, int]:
+        """Apply the steps in pieces that stay in the processor's cache; return the maps and how many hold NaN."""
+        result = np.empty((*raw.shape[: 1 + int(self.targets)], *self.space))
+        size, n_nan = max(1, PIECE_VALUES // max(1, prod(raw.shape[1:]))), 0
+        for first in range(0, len(raw), size):
+            piece = slice(first, first + size)
+            values = np.array(raw[piece], np.float64)
+            values[~valid[piece]] = 0.0
+            n_nan += int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).sum())
+            result[piece] = self._steps(values, channel_axis=self._channels, map_axes=len(self.space))
+        return result, n_nan
 
     def divisor(self) -> float | None:
         """Find the one number that all maps are divided by, if the scale asks for it."""
@@ -230,8 +257,8 @@ class _Stream:
             return None
 
         def sound() -> Iterator[np.ndarray]:
-            for rows, block in self.blocks():
-                yield block[self.valid[rows]]
+            for _, block in self.blocks(lambda rows, block: block[self.valid[rows]]):
+                yield block
 
         found = largest(sound) if self._steps.scale == "dataset_max" else percentile(sound, 99.0)
         return None if isnan(found) else found

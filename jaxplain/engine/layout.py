@@ -11,6 +11,8 @@ from jaxplain.engine.step import Step
 from jaxplain.io.arrays import ArraySpec
 
 SPACE = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
+CHUNK_BYTES = 1 << 16
+"""Largest inner chunk of several maps: reading a whole store of small maps is bound by the number of chunks."""
 CONVENTIONS = {
     "maps": "raw: signed, unscaled, channels kept; decoded value = value * scale",
     "status": "0 ok, 1 unreadable, 2 NaN or Inf in pixels, 3 NaN or Inf in logits",
@@ -44,10 +46,19 @@ def method_arrays(step: Step, plan: Plan, n: int) -> dict[str, list[ArraySpec]]:
         dimensions = ("image", *("target" for _ in targets), *axis_names(space), *(("channel",) if channels else ()))
         specs = [_per_image(f"rows/{figure}/{name}", n, value.shape[1:], plan) for figure, value in figures.items()]
         if plan.store != "none":
-            value = ArraySpec(f"maps/{name}/value", (n, *maps.shape[1:]), plan.store, dimensions, plan.rows_per_shard)
+            shape, chunk = (n, *maps.shape[1:]), (_rows_read_together(maps.shape[1:], plan), *maps.shape[1:])
+            value = ArraySpec(f"maps/{name}/value", shape, plan.store, dimensions, plan.rows_per_shard, chunk)
             specs += [value, _per_image(f"maps/{name}/scale", n, targets, plan)]
         arrays[name] = specs
     return arrays
+
+
+def _rows_read_together(shape: tuple[int, ...], plan: Plan) -> int:
+    """Return the maps per inner chunk: one, or, of small maps, a power of two of them that fills 64 KB at most."""
+    size, rows = int(np.prod(shape)) * np.dtype(plan.store).itemsize, 1
+    while plan.rows_per_shard % (2 * rows) == 0 and 2 * rows * size <= CHUNK_BYTES:
+        rows *= 2
+    return rows
 
 
 def _per_image(path: str, n: int, shape: tuple[int, ...], plan: Plan) -> ArraySpec:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.adapters.independence import check_independent
 from jaxplain.core.model import Model
-from jaxplain.core.score import output_of
 from jaxplain.engine.device import device_kind
 from jaxplain.engine.events import Finished, Started, Watcher
 from jaxplain.engine.job import Job, Place
@@ -22,6 +23,7 @@ from jaxplain.engine.plan import Plan, choose_tile, rows_per_shard
 from jaxplain.engine.step import Step, padded
 from jaxplain.io.manifest import differences
 from jaxplain.io.sources.base import Source
+from jaxplain.io.status import OK
 
 PROBES = 4
 """Images whose outputs make the model's fingerprint."""
@@ -75,18 +77,13 @@ def probe(model: Model, source: Source) -> np.ndarray:
         InputError: The outputs of an image depend on the other images of its batch.
     """
     rows = source.read(np.arange(min(PROBES, len(source))))
-    images = rows.image[np.isfinite(rows.image).all(axis=tuple(range(1, rows.image.ndim)))]
+    images = rows.image[rows.status == OK]
     if not len(images):
-        return np.zeros((0,), np.float32)
-    together = _flat(jax.jit(model.__call__)(images))
-    alone = _flat(jax.jit(jax.vmap(lambda x: output_of(model, x)))(images))
-    usable = np.isfinite(together) & np.isfinite(alone)
-    if np.abs(together[usable] - alone[usable]).max(initial=0) > BATCH_TOLERANCE * _size(alone[usable]):
-        raise InputError(
-            "model: the output of an image depends on the other images of its batch; switch the network to inference "
-            "(use_running_average=True, deterministic=True)."
-        )
-    return np.where(np.isfinite(together), together, 0)[:, :64]
+        return np.zeros((0, 0), np.float32)
+    check_independent(model, jnp.asarray(images), tolerance=BATCH_TOLERANCE)
+    outputs = jax.jit(lambda model, images: model(images))(model, images)
+    flat = np.concatenate([np.asarray(leaf, np.float32).reshape(len(leaf), -1) for leaf in jax.tree.leaves(outputs)], 1)
+    return np.where(np.isfinite(flat), flat, 0)[:, :64]
 
 
 def make_plan(job: Job, source: Source, *, watch: Watcher) -> Plan:
@@ -149,11 +146,6 @@ def _manifest(job: Job, source: Source, plan: Plan, outputs: np.ndarray) -> Mapp
         "conventions": CONVENTIONS,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def _flat(outputs: Any) -> np.ndarray:
-    leaves = [np.asarray(leaf, np.float32).reshape(len(leaf), -1) for leaf in jax.tree.leaves(outputs)]
-    return np.concatenate(leaves, axis=1)
 
 
 def _size(values: np.ndarray) -> float:

@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.engine.ahead import read_ahead
 from jaxplain.engine.events import Advanced, Finished, Noted, Started, Watcher, unwatched
 from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import method_arrays, method_groups, row_fields
@@ -61,12 +63,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One batch of one shard, as read."""
+    """One batch of one shard."""
 
     shard: Shard
     offset: int
     numbers: np.ndarray
-    reading: Future[Rows]
     last: bool
 
 
@@ -137,11 +138,16 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
                     writing.remove(future)
                     future.result()
 
-        for piece in _read_ahead(stream.source, todo, stream.plan.batch):
+        reading = read_ahead(partial(_read, stream.source), _pieces(todo, stream.plan.batch), LOOK_AHEAD)
+        while True:
             waited = time.perf_counter()
-            rows = _rows_of(stream, piece)
+            piece, rows = next(reading, (None, None))
             stream.summary.waiting += time.perf_counter() - waited
-            if rows is None:
+            if piece is None or rows is None:
+                break
+            if isinstance(rows, OSError):
+                _fail(stream, piece.shard, rows)
+            if piece.shard.number in stream.summary.failed or isinstance(rows, OSError):
                 continue
             full = padded(rows, stream.plan.batch)
             numbers = np.minimum(piece.numbers[0] + np.arange(stream.plan.batch), piece.numbers[-1])
@@ -188,35 +194,25 @@ def _write(stream: _Stream, shard: Shard, room: threading.Semaphore) -> float:
         room.release()
 
 
-def _rows_of(stream: _Stream, piece: _Piece) -> Rows | None:
-    """Return what was read, or None for a shard that the file system failed."""
+def _read(source: Source, piece: _Piece) -> Rows | OSError:
     try:
-        rows = piece.reading.result()
+        return source.read(piece.numbers)
     except OSError as error:
-        if piece.shard.number not in stream.summary.failed:
-            stream.summary.failed[piece.shard.number] = str(error)
-            stream.watch(Noted(STAGE, f"shard {piece.shard.number} failed and is left for the next run: {error}"))
-    if piece.shard.number in stream.summary.failed:
-        return None
-    return rows
+        return error
 
 
-def _read_ahead(source: Source, todo: list[Shard], batch: int) -> Iterator[_Piece]:
-    """Read batches in order, a few ahead of whoever asks."""
-    with ThreadPoolExecutor(1, "jaxplain-read") as reader:
-        ahead: deque[_Piece] = deque()
-        try:
-            for shard in todo:
-                for offset in range(0, shard.rows, batch):
-                    last = offset + batch >= shard.rows
-                    numbers = shard.first_row + np.arange(offset, min(offset + batch, shard.rows))
-                    ahead.append(_Piece(shard, offset, numbers, reader.submit(source.read, numbers), last))
-                    if len(ahead) > LOOK_AHEAD:
-                        yield ahead.popleft()
-            while ahead:
-                yield ahead.popleft()
-        finally:
-            reader.shutdown(wait=False, cancel_futures=True)
+def _fail(stream: _Stream, shard: Shard, error: OSError) -> None:
+    """Give up a shard that the file system failed; the next run does it again."""
+    if shard.number not in stream.summary.failed:
+        stream.summary.failed[shard.number] = str(error)
+        stream.watch(Noted(STAGE, f"shard {shard.number} failed and is left for the next run: {error}"))
+
+
+def _pieces(todo: list[Shard], batch: int) -> Iterator[_Piece]:
+    for shard in todo:
+        for offset in range(0, shard.rows, batch):
+            numbers = shard.first_row + np.arange(offset, min(offset + batch, shard.rows))
+            yield _Piece(shard, offset, numbers, last=offset + batch >= shard.rows)
 
 
 def _unfinished(job: Job, place: Place, plan: Plan, wanted: list[str], n: int) -> Iterator[Shard]:

@@ -215,7 +215,7 @@ def _overflowing(params, batch):
 
 def test_networks_that_mix_examples_are_refused():
     mixing = dataclasses.replace(smooth_network(), apply=_centered)
-    with pytest.raises(InputError, match="depends on the other images"):
+    with pytest.raises(InputError, match="others in its batch"):
         run(job(model=mixing), source(), place()[0])
 
 

@@ -8,6 +8,7 @@ import functools
 import math
 import mmap
 import os
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ class RowFile:
         self.path, self.offset, self.dtype, self.shape = os.fspath(path), offset, np.dtype(dtype), tuple(shape)
         self._row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._file = os.open(self.path, os.O_RDONLY)
+        self._close = weakref.finalize(self, os.close, self._file)
         have, need = os.fstat(self._file).st_size, offset + shape[0] * self._row_bytes
         if have < need:
             self.close()
@@ -41,14 +43,9 @@ class RowFile:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the file."""
-        file, self._file = getattr(self, "_file", -1), -1
-        if file >= 0:
-            os.close(file)
+        self._close()
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         picked = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64)

@@ -1,0 +1,60 @@
+"""Results of record: with commit, device and versions, as JSON in ``benchmarks/results/<device>/``."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def facts() -> dict[str, Any]:
+    """Return what figures are measured with; ``changed`` tells whether the tree differs from the commit."""
+    return {
+        "commit": _git("rev-parse", "HEAD") or None,
+        "changed": bool(_git("status", "--porcelain", "--", "jaxplain", "kernels", "benchmarks/*.py")),
+        "device": jax.devices()[0].device_kind,
+        "processor": _processor(),
+        "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+        | {"python": platform.python_version()},
+    }
+
+
+def keep(name: str, found: dict[str, Any]) -> Path:
+    """Write a result, facts included, and return where."""
+    folder = RESULTS / jax.devices()[0].device_kind.lower().replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / f"{name}.json"
+    place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    return place
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Return median, quartiles, extremes and the values themselves."""
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return {
+        "median": round(float(median), 4),
+        "quartiles": [round(float(low), 4), round(float(high), 4)],
+        "range": [round(min(values), 4), round(max(values), 4)],
+        "values": [round(value, 4) for value in values],
+    }
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
