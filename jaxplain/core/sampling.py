@@ -69,7 +69,7 @@ class _Moments:
         merged = count + size
 
         def merge(own_mean: Array, own_m2: Array, value: Array) -> tuple[Array, Array]:
-            weight = jnp.asarray(size / merged, own_mean.dtype)
+            weight = size.astype(own_mean.dtype) / merged.astype(own_mean.dtype)
             chunk_mean = jnp.sum(_keep(value, valid), axis=0) / size.astype(own_mean.dtype)
             chunk_m2 = jnp.sum(_keep(jnp.square(value - chunk_mean[None]), valid), axis=0)
             delta = chunk_mean - own_mean
