@@ -18,7 +18,7 @@ class InputTypeError(InputError, TypeError):
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """Return ``" did you mean 'x'?"`` for the nearest options, or list them all when none is near.
+    """Return ``" did you mean 'x'?"`` for the nearest options, or those that begin so; list all when none is near.
 
     Example:
         >>> did_you_mean("smothgrad", ["smoothgrad", "gradient"])
@@ -26,6 +26,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     """
     known = sorted(options)
     near = get_close_matches(word, known, n=3, cutoff=0.6)
+    near = near or [option for option in known if word and option.startswith(word)][:3]
     if near:
         return "did you mean " + " or ".join(repr(option) for option in near) + "?"
     return "known: " + (", ".join(known) if known else "none") + "."

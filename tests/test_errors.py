@@ -15,6 +15,7 @@ def test_types():
     [
         ("smothgrad", ["gradient", "smoothgrad"], "did you mean 'smoothgrad'?"),
         ("layer1", ["layer2", "layer3", "other"], "did you mean 'layer2' or 'layer3'?"),
+        ("abs", ["signed", "absolute"], "did you mean 'absolute'?"),
         ("xyz", ["b", "a"], "known: a, b."),
         ("xyz", [], "known: none."),
         ("", {"a": 1}, "known: a."),
