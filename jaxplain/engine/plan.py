@@ -17,7 +17,7 @@ from jaxplain.core.targets import Predicted
 from jaxplain.engine.memory import bytes_per_sample, parse_bytes
 from jaxplain.engine.precision import Precision
 
-LARGEST_TILE = {"cpu": 64}
+LARGEST_TILE = {"cpu": 128}
 """Gradients evaluated at once, beyond which a device gains nothing: measured for CPUs, generous elsewhere."""
 SHARD_BYTES = 200_000_000
 SHARD_SECONDS = 60.0
