@@ -30,9 +30,9 @@ class Target(Protocol):
         ...
 
 
-def leaf(rank: int | Literal["spatial"], **options: Any) -> Any:
-    """Declare a leaf and the number of axes that it has for one image."""
-    return dataclasses.field(metadata={"rank": rank}, **options)
+def leaf(rank: int | Literal["spatial"], *, classes: bool = False, **options: Any) -> Any:
+    """Declare a leaf, the number of axes that it has for one image, and whether it holds numbers of classes."""
+    return dataclasses.field(metadata={"rank": rank, "classes": classes}, **options)
 
 
 @pytree
@@ -47,7 +47,7 @@ class Logit:
         2.0
     """
 
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
 
     def __call__(self, output: Array) -> Array:
         return _entry(output, self.index)
@@ -65,7 +65,7 @@ class Logits:
         Array([2. , 0.5], dtype=float32)
     """
 
-    indices: Array = leaf(rank=1)
+    indices: Array = leaf(rank=1, classes=True)
 
     def __call__(self, output: Array) -> Array:
         return _entry(output, self.indices)
@@ -83,7 +83,7 @@ class LogProb:
         -1.3863
     """
 
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
 
     def __call__(self, output: Array) -> Array:
         return _entry(jax.nn.log_softmax(output), self.index)
@@ -101,7 +101,7 @@ class Prob:
         0.25
     """
 
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
 
     def __call__(self, output: Array) -> Array:
         return _entry(jax.nn.softmax(output), self.index)
@@ -119,7 +119,7 @@ class Margin:
         1.0
     """
 
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
 
     def __call__(self, output: Array) -> Array:
         own = jnp.arange(output.shape[-1]) == self.index
@@ -143,6 +143,11 @@ class Output:
     then: Any = None
 
     def __call__(self, output: PyTree) -> Array:
+        part = self.part(output)
+        return part if self.then is None else self.then(part)
+
+    def part(self, output: PyTree) -> PyTree:
+        """Return the part that the path leads to."""
         for step in self.path:
             try:
                 if isinstance(step, int) and isinstance(output, jax.Array):
@@ -152,7 +157,7 @@ class Output:
                 raise InputError(
                     f"Output: no part {step!r} of path {self.path} in the network's output, {_parts(output)}."
                 ) from error
-        return output if self.then is None else self.then(output)
+        return output
 
 
 @pytree
@@ -168,7 +173,7 @@ class ClassMask:
         2.0
     """
 
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
     mask: Array = leaf(rank="spatial")
 
     def __call__(self, output: Array) -> Array:
@@ -207,7 +212,7 @@ class Point:
     """
 
     position: Array = leaf(rank=1)
-    index: Array | int = leaf(rank=0)
+    index: Array | int = leaf(rank=0, classes=True)
 
     def __call__(self, output: Array) -> Array:
         position = jnp.asarray(self.position)

@@ -77,7 +77,7 @@ def explain(
     score = Score(model, target, extras)
     words = id_words(np.arange(len(images)) if ids is None else np.asarray(ids))
     with context:
-        axes = image_axes(score, shape)
+        axes = image_axes(score, shape, len(images))
         tile = choose_tile(
             select_images(score, axes, np.zeros(1, int)),
             jax.ShapeDtypeStruct(shape, images.dtype),

@@ -18,6 +18,7 @@ from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree, ScoreFn
 from jaxplain.core.baselines import Constant
+from jaxplain.core.fitting import check_classes, check_images
 from jaxplain.core.sampling import check_key, image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
@@ -130,17 +131,25 @@ def explain_batch(
     return jax.vmap(one, in_axes=(0, 0, 0, 0, context_axes))(score.target, score.extras, x, ids, arguments.context)
 
 
-def image_axes(score: Score, x_shape: tuple[int, ...]) -> tuple[int | None, ...]:
+def image_axes(score: Score, x_shape: tuple[int, ...], n_images: int | None = None) -> tuple[int | None, ...]:
     """Return, for every leaf of the target, 0 where it carries the images and None where all images share it.
 
     Args:
         score: A score whose extras carry the images.
         x_shape: Shape of one example.
+        n_images: Number of images that every such leaf must carry, where it is known.
+
+    Raises:
+        InputError: The target names classes that the network does not have, or carries another number of images.
     """
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), score.extras)
     outputs = jax.eval_shape(score.model, jax.ShapeDtypeStruct((1, *x_shape), np.float32), *one)
     axes = batch_axes(score.target, min(leaf.ndim for leaf in jax.tree.leaves(outputs)) - 1)
-    return tuple(jax.tree.leaves(axes, is_leaf=lambda axis: axis is None))
+    found = tuple(jax.tree.leaves(axes, is_leaf=lambda axis: axis is None))
+    check_classes(score.target, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), outputs))
+    if n_images is not None:
+        check_images(score.target, found, n_images)
+    return found
 
 
 def select_images(score: Score, axes: tuple[int | None, ...], rows: np.ndarray) -> Score:
