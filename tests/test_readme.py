@@ -11,6 +11,7 @@ import pytest
 
 import jaxplain.methods  # noqa: F401  (fills the registry, before a test works on a copy of it)
 from jaxplain import _registry
+from jaxplain.cli.commands.methods import markdown
 from tests.sources import ROOT, sources
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -55,3 +56,10 @@ def test_the_docstring_examples_run(name: str, tmp_path: Path, monkeypatch: pyte
 def test_job_files_in_the_readme_are_toml():
     for text in re.findall(r"^```toml\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.M):
         tomllib.loads(text)
+
+
+def test_the_table_of_methods_is_that_of_the_registry():
+    """``jaxplain methods --markdown`` writes it; put it between the two marks."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- methods: .*? -->\n(.*?)\n<!-- end of methods -->", text, re.DOTALL)
+    assert found and found[1].strip() == markdown()

@@ -11,12 +11,14 @@ List the methods: what must be given for each, its knobs with their defaults, th
 file these are the keys of [methods.<name>]."""
 EXAMPLES = """\
   jaxplain methods
-  jaxplain methods smoothgrad        one method, with its whole description"""
+  jaxplain methods smoothgrad        one method, with its whole description
+  jaxplain methods --markdown        the table of the documents"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("method", nargs="?", help="one method; all by default")
+    parser.add_argument("--markdown", action="store_true", help="write a Markdown table")
 
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
@@ -26,6 +28,9 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     import jaxplain.methods  # noqa: F401  (fills the registry)
     from jaxplain._registry import METHODS, find_method
 
+    if arguments.markdown:
+        streams.results.print(markdown(), soft_wrap=True, markup=False, highlight=False)
+        return 0
     if arguments.method is not None:
         entry = find_method(arguments.method)
         _write(entry, streams)
@@ -36,6 +41,21 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
             streams.results.print()
         _write(entry, streams)
     return 0
+
+
+def markdown() -> str:
+    """Return the methods as a Markdown table."""
+    import jaxplain.methods  # noqa: F401  (fills the registry)
+    from jaxplain._registry import METHODS
+
+    lines = ["| method | what it does | you give | knobs | axioms |", "|---|---|---|---|---|"]
+    for name in sorted(METHODS):
+        entry = METHODS[name]
+        given = ", ".join(f"`{word}`" for word in entry.context)
+        knobs = ", ".join(f"`{word}={knob.default!r}`" for word, knob in entry.knobs.items() if word != "chunk")
+        axioms = ", ".join(entry.axioms).replace("_", " ")
+        lines.append(f"| `{name}` | {entry.summary} | {given} | {knobs} | {axioms} |")
+    return "\n".join(lines)
 
 
 def _write(entry: Any, streams: Streams) -> None:
