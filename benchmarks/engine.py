@@ -5,8 +5,8 @@
 The run reads, explains, aggregates and writes: SmoothGrad-16 with the demo's network, the source an uncompressed file
 read row by row. The bare method is the same compiled program with the same plan on the same images, in memory as
 float32, its maps brought back to the host. Both run in one process, in turn; the ratio of a pair is images/s of the
-run over images/s of the bare method. Import, planning and compilation are timed apart. Memory is the peak of a process of
-its own for each number of images.
+run over images/s of the bare method. Import, planning and compilation are timed apart. Memory is the peak of a process
+of its own for each number of images.
 
 Aims: a median ratio of at least 0.90; a peak at 70,000 images of at most 1.1 times that at 10,000.
 """

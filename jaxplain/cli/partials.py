@@ -1,11 +1,10 @@
 """Global maps where no maps were kept: from the moments that every shard left."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
-from jaxplain._errors import InputError
-from jaxplain.aggregate.moments import Moments
 from jaxplain.engine.job import Job
-from jaxplain.engine.partials import merged_maps, partial_key, unpack
+from jaxplain.engine.partials import finalize_partials
 from jaxplain.io.groups import write_groups
 from jaxplain.io.store import Store
 
@@ -21,24 +20,14 @@ def make_partial_globals(store: Store, job: Job, methods: Sequence[str]) -> None
     Raises:
         InputError: A shard's moments are missing or damaged.
     """
-    status = store.rows("status")
+    attributes = {name: dict((store.storage.node(f"maps/{name}") or {})["attributes"]) for name in methods}
     for name in methods:
-        facts = (store.storage.node(f"maps/{name}") or {}).get("attributes", {})
-        made = merged_maps(
-            _parts(store, name),
-            status,
-            grouping=job.grouping(facts["target_axes"]),
+        finalize_partials(
+            store.storage.read,
+            partial(write_groups, store.storage),
+            methods={name: attributes[name]},
+            n_shards=len(store.finished(name)),
+            status=store.rows("status"),
+            grouping=job.grouping(attributes[name]["target_axes"]),
             steps=job.steps,
-            space=tuple(facts["space"]),
-            dimensions=tuple(facts["dimensions"]),
         )
-        write_groups(store.storage, name, made.groups, made.arrays, made.attributes, made.dimensions)
-
-
-def _parts(store: Store, name: str) -> Iterator[Mapping[str, Moments]]:
-    for shard in store.finished(name):
-        key = partial_key(name, shard)
-        raw = store.storage.read(key)
-        if raw is None:
-            raise InputError(f"{store.storage.where(key)}: not found; delete done/{name}/{shard:06d}.json to redo it.")
-        yield unpack(raw)

@@ -43,6 +43,7 @@ class Summary:
         planning_seconds: Time of planning and compilation.
         waiting: Seconds that the device step waited for input.
         quarantined: Status code of every quarantined row seen in this process.
+        quarantined_before: How many finished shards hold, from earlier runs.
         failed: Shards that could not be read, with the reason.
         complete: Whether every shard of every method is finished.
     """
@@ -52,6 +53,7 @@ class Summary:
     planning_seconds: float = 0.0
     waiting: float = 0.0
     quarantined: dict[int, int] = field(default_factory=dict)
+    quarantined_before: int = 0
     failed: dict[int, str] = field(default_factory=dict)
     complete: bool = False
 
@@ -100,6 +102,8 @@ def run(job: Job, source: Source, place: Place, *, replan: bool = False, watch: 
     place.sink.create(arrays, method_groups(job, plan, step))
     todo = list(_unfinished(job, place, plan, wanted, len(source)))
     summary = Summary(planning_seconds=time.perf_counter() - began)
+    marked = place.ledger.finished(ROWS).values()
+    summary.quarantined_before = sum(int(marker.facts.get("quarantined", 0)) for marker in marked)
     images = sum(shard.rows for shard in todo)
     watch(Started(STAGE, len(source), len(source) - images, {"plan": plan.record(), "methods": wanted[1:]}))
     began = time.perf_counter()
@@ -178,10 +182,10 @@ def _collect(stream: _Stream, piece: _Piece, rows: Rows, clean: Clean, results: 
             names = stream.source.names
             stream.watch(Noted(STAGE, f"image {names[number] if names is not None else number}: {reason}"))
     limit = stream.job.max_bad
-    if limit is not None and len(stream.summary.quarantined) > limit:
+    n_bad = len(stream.summary.quarantined) + stream.summary.quarantined_before
+    if limit is not None and n_bad > limit:
         raise InputError(
-            f"run: {len(stream.summary.quarantined)} images could not be used, more than max_bad = {limit}; "
-            "mend the source, or raise max_bad."
+            f"run: {n_bad} images could not be used, more than max_bad = {limit}; mend the source, or raise max_bad."
         )
     stream.watch(Advanced(STAGE, kept, f"shard {piece.shard.number}"))
 

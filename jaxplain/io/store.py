@@ -13,7 +13,7 @@ from jaxplain.io.index import Index, parse_index
 from jaxplain.io.ledger import Ledger
 from jaxplain.io.manifest import read_manifest
 from jaxplain.io.maparray import MapArray, ShardedRows, row_numbers
-from jaxplain.io.storage import Storage
+from jaxplain.io.storage import Storage, StoredArray
 
 ROWS = "rows"
 """The name under which the clean pass marks the shards of ``rows/*``."""
@@ -34,8 +34,13 @@ class Store:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Methods whose maps the store holds, finished or not."""
-        return self._nodes("maps/", "/value/zarr.json")
+        """Methods of the store, finished or not, also where only their global maps are kept."""
+        return tuple(name for name in self._nodes("maps/", "/zarr.json") if "/" not in name)
+
+    @property
+    def keeps_maps(self) -> bool:
+        """Whether maps are kept, not only what is made of them."""
+        return self.manifest.get("plan", {}).get("store") != "none"
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -50,8 +55,7 @@ class Store:
 
     def complete(self, name: str) -> bool:
         """Tell whether every shard of a method (or of ``"rows"``) is finished."""
-        path = f"rows/{self._any_field()}" if name == ROWS else f"maps/{self._known(name)}/value"
-        array = self.storage.open_array(path)
+        array = self._one_array(name)
         return set(range(-(-array.shape[0] // array.shard_rows))) <= set(self.finished(name))
 
     def maps(self, name: str, *, missing: str = "error") -> MapArray:
@@ -62,9 +66,13 @@ class Store:
             missing: ``"error"`` refuses rows of unfinished shards, ``"nan"`` returns NaN for them.
 
         Raises:
-            InputError: The store has no such method (the nearest are named).
+            InputError: The store has no such method (the nearest are named), or keeps no maps.
         """
         path = f"maps/{self._known(name)}"
+        if not self.keeps_maps:
+            raise InputError(
+                f"{self.storage.url}: the store keeps no maps (plan.store = 'none'); run again with 'float16'."
+            )
         value = self.storage.open_array(f"{path}/value")
         scale = self.storage.open_array(f"{path}/scale") if self.storage.node(f"{path}/scale") is not None else None
         return MapArray(value, scale, self.finished(name), missing, self.storage.where(path))
@@ -90,8 +98,7 @@ class Store:
 
     def finished_rows(self, name: str = ROWS) -> np.ndarray:
         """Return which images have their results of a name: a mask (N,)."""
-        path = f"rows/{self._any_field()}" if name == ROWS else f"maps/{self._known(name)}/value"
-        mask = np.zeros(self.storage.open_array(path).shape[0], bool)
+        mask = np.zeros(self._one_array(name).shape[0], bool)
         for marker in self.ledger.finished(name).values():
             mask[marker.first_row : marker.first_row + marker.rows] = True
         return mask
@@ -128,6 +135,11 @@ class Store:
     def _nodes(self, prefix: str, end: str) -> tuple[str, ...]:
         found = (key[len(prefix) : -len(end)] for key in self.storage.list(prefix) if key.endswith(end))
         return tuple(name for name in found if name)
+
+    def _one_array(self, name: str) -> StoredArray:
+        """Return an array with the rows and shards of a name."""
+        kept = name != ROWS and self._known(name) and self.keeps_maps
+        return self.storage.open_array(f"maps/{name}/value" if kept else f"rows/{self._any_field()}")
 
     def _any_field(self) -> str:
         fields = self.fields

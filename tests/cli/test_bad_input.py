@@ -31,7 +31,7 @@ def setting(*changes: str) -> list[str]:
         (["model.factory=tests.cli.networks:number"], ["returned a int; return a Linen module"]),
         (["model.kwargs.clases=3"], ["unexpected keyword argument 'clases'", "its arguments: shape, classes, scale"]),
         (["model.kwargs.shape=[5, 5, 1]"], ["cannot take float32 images of shape (4, 4, 1)", "check [input]"]),
-        (["model.factory=tests.cli.networks:mixing"], ["depends on the other images of its batch"]),
+        (["model.factory=tests.cli.networks:mixing"], ["with the others in its batch"]),
         (["model.factory=tests.cli.networks:linen"], ["model.checkpoint is missing", "Linen module"]),
         (["model.checkpoint=weights"], ["job.toml: model.checkpoint", "weights does not exist"]),
         (["source.url=npz://none.npz"], ["none.npz: no such file; check the path."]),

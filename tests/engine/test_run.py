@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import time
 
 import jax
 import numpy as np
@@ -194,6 +195,28 @@ def test_too_many_bad_images_stop_the_run():
         "image 1: NaN or Inf in the pixels"
     )
     assert not [key for key in storage.list("done/")]
+
+
+def test_bad_images_of_earlier_runs_count():
+    where, storage = place()
+
+    def stop(event):
+        if isinstance(event, Advanced) and event.where == "shard 2":
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(job(EXPLANATIONS[:1], max_bad=2), source(bad=[1, 2, 30]), where, watch=stop)
+    wait_until(lambda: len(place(storage.url)[0].ledger.finished("rows")) == 2)
+    with pytest.raises(InputError, match="3 images could not be used, more than max_bad = 2"):
+        run(job(EXPLANATIONS[:1], max_bad=2), source(bad=[1, 2, 30]), place(storage.url)[0])
+
+
+def wait_until(holds, seconds=20):
+    """A writer thread may still be busy when the run has stopped."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_bad_logits_are_quarantined():
