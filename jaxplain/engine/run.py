@@ -195,6 +195,7 @@ def _write(stream: _Stream, shard: Shard, room: threading.Semaphore) -> float:
         return shard.write(stream.place, stream.job, stream.plan)
     finally:
         shard.arrays.clear()
+        shard.partials.clear()
         room.release()
 
 

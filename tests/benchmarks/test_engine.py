@@ -9,11 +9,11 @@ from benchmarks.kill import campaign, passed
 
 
 def test_the_run_and_the_bare_method_do_the_same_work(tmp_path):
-    source = open_images(write_images(tmp_path, 70))
+    source = open_images(write_images(tmp_path, 150))
     found = whole_run(source, tmp_path / "store", None)
-    assert found["plan"].batch == 64
+    assert found["plan"].batch == 128
     assert found["explaining"] > 0 < found["aggregating"]
-    assert bare_method(source.read(np.arange(70)).image, found["plan"]) > 0
+    assert bare_method(source.read(np.arange(150)).image, found["plan"]) > 0
 
 
 @pytest.mark.optimized
