@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 import jaxplain
-from jaxplain._registry import find_method, method
+from jaxplain import method
+from jaxplain._registry import find_method
 from jaxplain._typing import Count, Fraction, ScoreFn
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.sampling import mean, reduce_over, sample_key

@@ -24,6 +24,8 @@ _HOMES = {
     "from_linen": "adapters.linen",
     "from_nnx": "adapters.nnx",
     "from_function": "adapters.function",
+    "method": "_registry",
+    "with_diagnostics": "_registry",
     "explain": "engine.explain",
     "run": "cli.job",
     "layers": "graph.layers",

@@ -25,6 +25,8 @@ import numpy as np
 from jaxplain._errors import InputError, InputTypeError, unknown
 from jaxplain._typing import Range
 
+Diagnosed = tuple[jax.Array, dict[str, jax.Array]]
+"""A map, and figures of its error: values per score."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUPPLIED = ("f", "x", "attribution", "mask", "explain")
@@ -208,16 +210,35 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
     return register
 
 
-def with_diagnostics(of: Callable[..., Any]) -> Callable[[F], F]:
-    """Register the form of a method that also returns figures of its error: ``(map, {name: value per score})``."""
+def with_diagnostics(of: Callable[..., Any]) -> Callable[[Callable[..., Diagnosed]], Callable[..., Diagnosed]]:
+    """Register the form of a method that also returns figures of its error: ``(map, {name: value per score})``.
 
-    def register(function: F) -> F:
+    The form names the method's keywords, in any order and without defaults: checks, defaults and annotations are the
+    method's, so there is one place to change them.
+
+    Raises:
+        TypeError: The keywords are not the method's; at import.
+    """
+
+    def register(function: Callable[..., Diagnosed]) -> Callable[..., Diagnosed]:
         known = METHODS[of.__name__]
-        entry = _read(function, known.axioms, known.notes)
-        if (entry.context, dict(entry.knobs)) != (known.context, dict(known.knobs)):
-            raise TypeError(f"{function.__name__}: the signature must be that of {known.name}.")
-        METHODS[known.name] = Entry(**{**vars(known), "with_diagnostics": entry.function})
-        return typing.cast(F, entry.function)
+        keywords = {*known.context, *known.knobs}
+        named = [one for one in inspect.signature(function).parameters.values() if one.kind is one.KEYWORD_ONLY]
+        if {one.name for one in named} != keywords or any(one.default is not one.empty for one in named):
+            raise TypeError(
+                f"{function.__name__}: the keywords must be those of {known.name} without defaults: {sorted(keywords)}."
+            )
+        defaults = {name: knob.default for name, knob in known.knobs.items()}
+
+        @functools.wraps(function)
+        def checked(*args: Any, **given: Any) -> Diagnosed:
+            known.check_context(given)
+            return function(*args, **{**defaults, **given, **known.check_knobs(given)})
+
+        returned = inspect.signature(function).return_annotation
+        checked.__signature__ = inspect.signature(known.function).replace(return_annotation=returned)  # type: ignore[attr-defined]
+        METHODS[known.name] = Entry(**{**vars(known), "with_diagnostics": checked})
+        return checked
 
     return register
 

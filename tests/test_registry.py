@@ -246,12 +246,14 @@ def test_a_form_with_diagnostics_has_the_signature_of_its_method():
         """Do nothing."""
 
     @with_diagnostics(plain)
-    def plain_with_diagnostics(f, x, *, n_steps: Count = 3):
+    def plain_with_diagnostics(f, x, *, n_steps):
         return n_steps, {}
 
     assert _registry.METHODS["plain"].with_diagnostics is plain_with_diagnostics
     assert plain_with_diagnostics(None, None, n_steps=np.int32(5)) == (5, {})
-    with pytest.raises(TypeError, match="the signature must be that of plain"):
+    assert plain_with_diagnostics(None, None) == (3, {})
+    assert inspect.signature(plain_with_diagnostics).parameters == inspect.signature(plain).parameters
+    with pytest.raises(TypeError, match="the keywords must be those of plain without defaults"):
 
         @with_diagnostics(plain)
         def other(f, x, *, n_steps: Count = 4):

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxplain._registry import method, with_diagnostics
+from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, ScoreFn
 from jaxplain.core.gradient import input_gradient, scale_maps
 from jaxplain.core.quadrature import Rule, nodes_and_weights
@@ -61,25 +61,16 @@ def integrated_gradients(
 
 @with_diagnostics(integrated_gradients)
 def integrated_gradients_with_diagnostics(
-    f: ScoreFn,
-    x: Float[Array, "*in"],
-    *,
-    baseline: Float[Array, "*in"],
-    n_steps: Count = 32,
-    rule: Rule = "gauss_legendre",
-    chunk: int | None = None,
-) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
+    f: ScoreFn, x: Float[Array, "*in"], *, baseline: Array, n_steps: int, rule: Rule, chunk: int | None
+) -> Diagnosed:
     """Return the map and its completeness gap.
 
     ``gap = sum(map) - (f(x) - f(b))``. A small gap does not by itself mean a small error of the map.
 
     Args:
-        f: As in ``integrated_gradients``, like all that follows.
+        f: Score of one example.
         x: The example.
-        baseline: Start of the path.
-        n_steps: Number of gradients.
-        rule: Quadrature.
-        chunk: Steps evaluated together.
+        baseline, n_steps, rule, chunk: As in ``integrated_gradients``, with its defaults.
 
     Returns:
         The map, and ``{"gap": (*t)}`` in units of the score, signed.

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jaxplain._registry import method, with_diagnostics
+from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
 from jaxplain.core.noise import noisy_gradient, relative_standard_error
 from jaxplain.core.sampling import mean, moments, reduce_over
@@ -48,23 +48,14 @@ def smoothgrad_squared(
 
 @with_diagnostics(smoothgrad_squared)
 def smoothgrad_squared_with_diagnostics(
-    f: ScoreFn,
-    x: Float[Array, "*in"],
-    *,
-    key: Key[Array, ""],
-    n_samples: Count = 50,
-    sigma: NonNegative = 0.15,
-    chunk: int | None = None,
-) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
+    f: ScoreFn, x: Float[Array, "*in"], *, key: Array, n_samples: int, sigma: Array, chunk: int | None
+) -> Diagnosed:
     """Return the map and the relative standard error of its estimate.
 
     Args:
-        f: As in ``smoothgrad_squared``, like all that follows.
+        f: Score of one example.
         x: The example.
-        key: Typed key of this image.
-        n_samples: Number of noisy copies.
-        sigma: Standard deviation of the noise as a fraction of x.max() - x.min().
-        chunk: Samples evaluated together.
+        key, n_samples, sigma, chunk: As in ``smoothgrad_squared``, with its defaults.
 
     Returns:
         The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; NaN for one sample.

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jaxplain._registry import method, with_diagnostics
+from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.noise import noisy_gradient
@@ -51,26 +51,17 @@ def vargrad(
 
 @with_diagnostics(vargrad)
 def vargrad_with_diagnostics(
-    f: ScoreFn,
-    x: Float[Array, "*in"],
-    *,
-    key: Key[Array, ""],
-    n_samples: Count = 50,
-    sigma: NonNegative = 0.15,
-    chunk: int | None = None,
-) -> tuple[Float[Array, "*out"], dict[str, Float[Array, "*t"]]]:
+    f: ScoreFn, x: Float[Array, "*in"], *, key: Array, n_samples: int, sigma: Array, chunk: int | None
+) -> Diagnosed:
     """Return the map and the relative standard error of its estimate.
 
     The variance's standard error is ``sqrt((m4 - m2^2) / n)`` with the central moments m2 and m4, summed as squares
     over the map. The powers are taken around the clean gradient, so that rounding does not swamp them.
 
     Args:
-        f: As in ``vargrad``, like all that follows.
+        f: Score of one example.
         x: The example.
-        key: Typed key of this image.
-        n_samples: Number of noisy copies.
-        sigma: Standard deviation of the noise as a fraction of x.max() - x.min().
-        chunk: Samples evaluated together.
+        key, n_samples, sigma, chunk: As in ``vargrad``, with its defaults.
 
     Returns:
         The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; 0 for a map without
