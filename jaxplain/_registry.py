@@ -159,17 +159,39 @@ class Entry:
             checked[name] = self.knobs[name].check(self.name, value)
         return checked
 
-    def check_context(self, given: Mapping[str, Any]) -> None:
-        """Refuse a call that leaves out what the caller must decide.
+    def check_context(self, given: Mapping[str, Any], *, later: tuple[str, ...] = ()) -> None:
+        """Refuse a call that leaves out what the caller must decide, or that passes a raw key.
+
+        Args:
+            given: The keywords of the call.
+            later: Context that is supplied at a later time.
 
         Raises:
             InputTypeError: With the missing keyword.
         """
         for name in self.context:
+            if name in later:
+                continue
             if given.get(name) is None:
                 raise InputTypeError(
                     f"{self.name}: {name}= is required and has no default; {_ADVICE.get(name, 'pass it.')}"
                 )
+            if name == "key":
+                check_key(self.name, given[name])
+
+
+def check_key(where: str, key: object) -> None:
+    """Refuse anything but a single typed key.
+
+    Raises:
+        InputTypeError: The key is missing, raw or a batch of keys.
+    """
+    if not (isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        raise InputTypeError(f"{where}: key must be a typed key, got {type(key).__name__}; pass jax.random.key(0).")
+    if key.ndim:
+        raise InputTypeError(
+            f"{where}: key must be one key, got the shape {key.shape}; images and samples are folded in for you."
+        )
 
 
 _ADVICE = {

@@ -56,7 +56,8 @@ def test_a_signature_is_read_once_and_whole():
     assert [knob.kind for knob in entry.knobs.values()] == ["traced", "static", "execution"]
     assert (entry.axioms, entry.notes, entry.summary) == (("linearity",), {"stochastic": True}, "Show all kinds.")
     assert all_kinds is entry.function and all_kinds.__name__ == "all_kinds"
-    assert all_kinds(1, 2, key=3, baseline=4, n_samples=np.int64(7)) == (1, 2, 3, 4, 0.5, 7, None)
+    key = jax.random.key(0)
+    assert all_kinds(1, 2, key=key, baseline=4, n_samples=np.int64(7)) == (1, 2, key, 4, 0.5, 7, None)
     assert find_method("gradient") is METHODS["gradient"]
 
 

@@ -5,9 +5,28 @@ import dataclasses
 import jax
 import numpy as np
 
-from jaxplain._errors import InputError
+from jaxplain._errors import InputError, InputTypeError
 from jaxplain._typing import PyTree
 from jaxplain.core.targets import Output, Target
+
+
+def check_target(target: object) -> None:
+    """Refuse what is no target, and lists where arrays belong.
+
+    Raises:
+        InputTypeError: With the remedy.
+    """
+    if not callable(target) or isinstance(target, type):
+        raise InputTypeError(
+            f"target: {target!r} is no target; pass one such as jaxplain.Logit(3) or jaxplain.Predicted()."
+        )
+    if not dataclasses.is_dataclass(target):
+        return
+    for field in dataclasses.fields(target):
+        value = getattr(target, field.name)
+        if "rank" in field.metadata and isinstance(value, list | tuple):
+            where = f"{type(target).__name__}.{field.name}"
+            raise InputTypeError(f"{where}: got a {type(value).__name__}; pass an array, as np.array({value!r}).")
 
 
 def check_classes(target: Target, output: PyTree) -> None:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxplain._errors import InputError, InputTypeError
+from jaxplain._errors import InputError
 from jaxplain._typing import Array, PyTree
 
 DEFAULT_CHUNK = 8
@@ -182,20 +182,6 @@ def image_key(key: Array, image_id: Array) -> Array:
 def sample_key(key: Array, sample: Array) -> Array:
     """Fold a sample's number into an image's key."""
     return jax.random.fold_in(key, sample)
-
-
-def check_key(where: str, key: object) -> None:
-    """Refuse anything but a single typed key.
-
-    Raises:
-        InputTypeError: The key is missing, raw or a batch of keys.
-    """
-    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        raise InputTypeError(f"{where}: key must be a typed key, got {type(key).__name__}; pass jax.random.key(0).")
-    if key.ndim:
-        raise InputTypeError(
-            f"{where}: key must be one key, got the shape {key.shape}; images and samples are folded in for you."
-        )
 
 
 def _accumulator(dtype: jnp.dtype) -> jnp.dtype:

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError, InputTypeError
-from jaxplain._registry import METHODS, find_method
+from jaxplain._registry import METHODS, check_key, find_method
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.model import Model
-from jaxplain.core.sampling import check_key
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Predicted, Target
 from jaxplain.engine.lift import clean_pass, explain_batch, id_words, image_axes, prepare, select_images

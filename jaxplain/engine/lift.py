@@ -18,8 +18,8 @@ from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree, ScoreFn
 from jaxplain.core.baselines import Constant
-from jaxplain.core.fitting import check_classes, check_images
-from jaxplain.core.sampling import check_key, image_key
+from jaxplain.core.fitting import check_classes, check_images, check_target
+from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
 from jaxplain.graph.convolution import with_plain_convolutions
@@ -79,7 +79,7 @@ def prepare(
     entry = find_method(method)
     # Defaults are filled in, so that a knob left alone and one given its default make the same program.
     knobs = entry.check_knobs({**{knob.name: knob.default for knob in entry.knobs.values()}, **given})
-    entry.check_context({"key": True, **given})
+    entry.check_context(given, later=("key",))
     statics = {name: value for name, value in knobs.items() if entry.knobs[name].kind != "traced"}
     context: dict[str, Any] = {}
     for name in entry.context:
@@ -112,8 +112,6 @@ def explain_batch(
         Maps ``(batch, *t, *in)`` and the figures of their error, an empty dictionary where there are none.
     """
     entry = program.entry
-    if "key" in entry.context:
-        check_key(entry.name, key)
     context_axes = {name: _context_axes(value, x.ndim) for name, value in arguments.context.items()}
 
     def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
@@ -142,6 +140,7 @@ def image_axes(score: Score, x_shape: tuple[int, ...], n_images: int | None = No
     Raises:
         InputError: The target names classes that the network does not have, or carries another number of images.
     """
+    check_target(score.target)
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), score.extras)
     outputs = jax.eval_shape(score.model, jax.ShapeDtypeStruct((1, *x_shape), np.float32), *one)
     axes = batch_axes(score.target, min(leaf.ndim for leaf in jax.tree.leaves(outputs)) - 1)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxplain._errors import InputError, InputTypeError
+from jaxplain._registry import check_key
 from jaxplain.core.sampling import (
-    check_key,
     image_key,
     largest,
     mean,

@@ -139,6 +139,8 @@ def test_refusals_say_what_to_do():
     refused("did you mean 'smoothgrad'", model, x, Logit(0), method="smothgrad")
     refused("did you mean 'n_samples'", model, x, Logit(0), method="smoothgrad", key=KEY, n_sample=3)
     refused("jax.random.key", model, x, Logit(0), method="smoothgrad", error=InputTypeError)
+    refused(r"jaxplain\.Logit\(3\)", model, x, 3, method="gradient", error=InputTypeError)
+    refused("np.array", model, x, Logit([0, 1]), method="gradient", error=InputTypeError)
     refused("jax.random.key", model, x, Logit(0), method="smoothgrad", key=jax.random.PRNGKey(0), error=InputTypeError)
     refused("sigma = -1", model, x, Logit(0), method="smoothgrad", key=KEY, sigma=-1)
     refused("n_samples", model, x, Logit(0), method="smoothgrad", key=KEY, n_samples=0)
@@ -163,6 +165,13 @@ def test_refusals_say_what_to_do():
     refused("more than the budget", model, x, Logit(0), method="gradient", memory="10 KB")
     with pytest.raises(InputTypeError, match=r"jaxplain\.methods"):
         jax.jit(lambda x: jaxplain.explain(model, x, Logit(0), method="gradient"))(x)
+
+
+def test_a_method_called_directly_refuses_a_raw_key():
+    score = jaxplain.Score(smooth_network(), Logit(0))
+    for key in (1, jax.random.PRNGKey(0), jax.random.split(KEY, 2)):
+        with pytest.raises(InputTypeError, match=r"jax\.random\.key|one key"):
+            jaxplain.methods.smoothgrad(score, jnp.asarray(images(1)[0]), key=key)
 
 
 def test_an_unresolved_prediction_raises():
