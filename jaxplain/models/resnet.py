@@ -1,0 +1,152 @@
+"""ResNets in Linen, at inference, built like the published PyTorch ones: same shapes, same padding, same names.
+
+The parameters of ``layer1.0.conv1`` there are those of ``layer1/0/conv1`` here, and ``jaxplain.layers`` lists the same
+paths. Strided convolutions pad both sides alike, as PyTorch does and ``"SAME"`` does not; batch normalization is the
+affine map of its running statistics, with epsilon 1e-5. In the 50-layer network the stride is in the 3x3 convolution.
+
+He, Zhang, Ren and Sun 2016, Deep residual learning for image recognition, arXiv:1512.03385.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxplain.adapters.linen import from_linen
+from jaxplain.core.model import Model
+
+Convolution = partial(nn.Conv, use_bias=False)
+Normalization = partial(nn.BatchNorm, use_running_average=True, epsilon=1e-5)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut: the block of ResNet-18 and ResNet-34.
+
+    Attributes:
+        width: Channels of both convolutions.
+        stride: Of the first convolution and the shortcut.
+    """
+
+    width: int
+    stride: int = 1
+    expansion = 1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch h2 w2 c2"]:
+        hidden = Convolution(self.width, (3, 3), self.stride, padding=1, name="conv1")(x)
+        hidden = nn.relu(Normalization(name="bn1")(hidden))
+        hidden = Convolution(self.width, (3, 3), padding=1, name="conv2")(hidden)
+        hidden = Normalization(name="bn2")(hidden)
+        return nn.relu(hidden + _shortcut(x, self.width, self.stride))
+
+
+class Bottleneck(nn.Module):
+    """A 3x3 convolution between two 1x1, beside a shortcut: the block of ResNet-50 and deeper ones.
+
+    Attributes:
+        width: Channels inside; four times as many leave the block.
+        stride: Of the 3x3 convolution and the shortcut.
+    """
+
+    width: int
+    stride: int = 1
+    expansion = 4
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch h2 w2 c2"]:
+        hidden = nn.relu(Normalization(name="bn1")(Convolution(self.width, (1, 1), name="conv1")(x)))
+        hidden = Convolution(self.width, (3, 3), self.stride, padding=1, name="conv2")(hidden)
+        hidden = nn.relu(Normalization(name="bn2")(hidden))
+        hidden = Convolution(4 * self.width, (1, 1), name="conv3")(hidden)
+        hidden = Normalization(name="bn3")(hidden)
+        return nn.relu(hidden + _shortcut(x, 4 * self.width, self.stride))
+
+
+class Stage(nn.Module):
+    """Blocks of one width, the first of which may be strided.
+
+    Attributes:
+        block: ``BasicBlock`` or ``Bottleneck``.
+        width: Channels inside the blocks.
+        n_blocks: How many.
+        stride: Of the first block.
+    """
+
+    block: type[nn.Module]
+    width: int
+    n_blocks: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch h2 w2 c2"]:
+        for number in range(self.n_blocks):
+            x = self.block(self.width, self.stride if number == 0 else 1, name=str(number))(x)  # type: ignore[call-arg]
+        return x
+
+
+class ResNet(nn.Module):
+    """The network: ``(batch, h, w, 3)`` to ``(batch, classes)`` logits.
+
+    Attributes:
+        block: ``BasicBlock`` or ``Bottleneck``.
+        n_blocks: Blocks of each of the four stages.
+        classes: Number of outputs.
+
+    Example:
+        >>> network = ResNet(BasicBlock, (1, 1, 1, 1), classes=5)
+        >>> images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+        >>> variables = jax.eval_shape(network.init, jax.random.key(0), images)
+        >>> jax.eval_shape(network.apply, variables, images).shape
+        (2, 5)
+    """
+
+    block: type[nn.Module]
+    n_blocks: Sequence[int]
+    classes: int = 1000
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch classes"]:
+        x = nn.relu(Normalization(name="bn1")(Convolution(64, (7, 7), 2, padding=3, name="conv1")(x)))
+        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        for number, n_blocks in enumerate(self.n_blocks):
+            stage = Stage(self.block, 64 * 2**number, n_blocks, 1 if number == 0 else 2, name=f"layer{number + 1}")
+            x = stage(x)
+        return nn.Dense(self.classes, name="fc")(jnp.mean(x, axis=(1, 2)))
+
+
+def resnet18(*, classes: int = 1000) -> ResNet:
+    """Return ResNet-18: 11.7 million parameters."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), classes)
+
+
+def resnet34(*, classes: int = 1000) -> ResNet:
+    """Return ResNet-34: 21.8 million parameters."""
+    return ResNet(BasicBlock, (3, 4, 6, 3), classes)
+
+
+def resnet50(*, classes: int = 1000) -> ResNet:
+    """Return ResNet-50: 25.6 million parameters."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), classes)
+
+
+def random_resnet(network: ResNet, *, size: int = 224, seed: int = 0) -> Model:
+    """Return a ResNet with random weights from a fixed seed, as a model: for tests, benchmarks and as a job's factory.
+
+    Args:
+        network: What ``resnet18``, ``resnet34`` or ``resnet50`` returned.
+        size: Height and width of the images; the parameters do not depend on it.
+        seed: Of the weights.
+    """
+    variables: dict[str, Any] = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, size, size, 3)))
+    return from_linen(network, variables)
+
+
+def _shortcut(x: Array, channels: int, stride: int) -> Array:
+    """Return x, projected where the block changes its shape; called inside a block, so the parameters are its own."""
+    if stride == 1 and x.shape[-1] == channels:
+        return x
+    return Normalization(name="downsample_1")(Convolution(channels, (1, 1), stride, name="downsample_0")(x))
