@@ -208,7 +208,8 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
 
     Args:
         axioms: Axioms that it satisfies, from ``AXIOMS``.
-        notes: Facts for the tests and the engine, such as ``stochastic`` or ``needs_layer``.
+        notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated and differentiated, so its
+            gradients may be rewritten for speed.
 
     Raises:
         TypeError: The signature leaves the vocabulary, or the name is taken; at import.

@@ -22,7 +22,7 @@ from jaxplain.core.fitting import check_classes, check_images, check_target
 from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
-from jaxplain.graph.convolution import with_plain_convolutions
+from jaxplain.graph.speed import with_fast_gradients
 
 BASELINE_STREAM = np.uint32(0x6A78)
 """Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
@@ -116,8 +116,8 @@ def explain_batch(
 
     def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
         f: ScoreFn = Score(score.model, target, extras)
-        if "chunk" in entry.knobs and jax.default_backend() == "cpu":
-            f = with_plain_convolutions(f)
+        if entry.notes.get("plain_gradient") and jax.default_backend() == "cpu":
+            f = with_fast_gradients(f)
         own = None if key is None else image_key(key, words)
         keywords: dict[str, Any] = {name: _resolve(value, x, own) for name, value in context.items()}
         if "key" in entry.context:

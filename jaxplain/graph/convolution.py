@@ -14,47 +14,18 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxplain import _compat
-from jaxplain._typing import Array, PyTree, ScoreFn
-from jaxplain.graph.flow import Step, steps
-from jaxplain.graph.trace import trace
-from jaxplain.graph.walk import Action, evaluate
+from jaxplain._typing import Array, PyTree
+from jaxplain.graph.flow import Step
+from jaxplain.graph.walk import Action
 
 
-def with_plain_convolutions(f: ScoreFn) -> ScoreFn:
-    """Return ``f`` with input gradients of its convolutions written as ordinary convolutions.
-
-    Convolutions in groups, and those inside a custom derivative rule, stay as they are. The result can be
-    differentiated in reverse mode, any number of times, with respect to the input and the weights.
-
-    Args:
-        f: A score of one example.
-
-    Example:
-        >>> f = lambda x: jnp.sum(jnp.convolve(x, jnp.array([1.0, 2.0])) ** 2)
-        >>> x = jnp.array([1.0, -1.0, 3.0])
-        >>> bool(jnp.allclose(jax.grad(with_plain_convolutions(f))(x), jax.grad(f)(x)))
-        True
-    """
-
-    def rewritten(x: Array) -> Array:
-        traced = trace(f, x)
-        actions = {step.site: _action(step.equation) for step in steps(traced) if _fits(step)}
-        outputs, _ = evaluate(traced.program, traced.inputs(x), actions)
-        return traced.output(outputs)
-
-    return rewritten
-
-
-def _fits(step: Step) -> bool:
+def convolution_action(step: Step) -> Action | None:
+    """Return the action for a convolution, or None where it stays as it is: in groups, or inside a custom rule."""
     equation = step.equation
-    if equation.primitive.name != "conv_general_dilated" or not step.depends:
-        return False
-    groups = equation.params["feature_group_count"], equation.params["batch_group_count"]
-    return groups == (1, 1) and not any(_compat.kind_of(outer) == "custom" for outer in step.enclosing)
-
-
-def _action(equation: _compat.Equation) -> Action:
+    if equation.primitive.name != "conv_general_dilated":
+        return None
+    if (equation.params["feature_group_count"], equation.params["batch_group_count"]) != (1, 1):
+        return None
     convolve = _convolution(tuple(sorted(equation.params.items(), key=lambda item: item[0])))
 
     def act(run: Callable[..., list[Any]], inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], None]:

@@ -7,7 +7,7 @@ from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import input_gradient
 
 
-@method(axioms=("linearity", "implementation_invariance", "sensitivity", "symmetry"))
+@method(axioms=("linearity", "implementation_invariance", "sensitivity", "symmetry"), plain_gradient=True)
 def gradient(f: ScoreFn, x: Float[Array, "*in"]) -> Float[Array, "*out"]:
     """Differentiate the score with respect to the input.
 

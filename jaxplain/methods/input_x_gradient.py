@@ -7,7 +7,7 @@ from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import input_gradient, scale_maps
 
 
-@method(axioms=("linearity", "implementation_invariance", "dummy"))
+@method(axioms=("linearity", "implementation_invariance", "dummy"), plain_gradient=True)
 def input_x_gradient(f: ScoreFn, x: Float[Array, "*in"]) -> Float[Array, "*out"]:
     """Multiply the gradient by the input.
 

@@ -11,7 +11,8 @@ from jaxplain.core.sampling import reduce_over, total
 
 
 @method(
-    axioms=("completeness", "linearity", "implementation_invariance", "dummy", "sensitivity", "symmetry"), path=True
+    axioms=("completeness", "linearity", "implementation_invariance", "dummy", "sensitivity", "symmetry"),
+    plain_gradient=True,
 )
 def integrated_gradients(
     f: ScoreFn,

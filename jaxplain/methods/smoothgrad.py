@@ -8,7 +8,7 @@ from jaxplain.core.noise import noisy_gradient, relative_standard_error
 from jaxplain.core.sampling import mean, moments, reduce_over
 
 
-@method(axioms=("linearity", "implementation_invariance"), stochastic=True)
+@method(axioms=("linearity", "implementation_invariance"), plain_gradient=True)
 def smoothgrad(
     f: ScoreFn,
     x: Float[Array, "*in"],

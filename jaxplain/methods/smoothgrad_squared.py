@@ -9,7 +9,7 @@ from jaxplain.core.noise import noisy_gradient, relative_standard_error
 from jaxplain.core.sampling import mean, moments, reduce_over
 
 
-@method(axioms=("implementation_invariance",), stochastic=True)
+@method(axioms=("implementation_invariance",), plain_gradient=True)
 def smoothgrad_squared(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -10,7 +10,7 @@ from jaxplain.core.noise import noisy_gradient
 from jaxplain.core.sampling import mean, moments, reduce_over
 
 
-@method(axioms=("implementation_invariance",), stochastic=True)
+@method(axioms=("implementation_invariance",), plain_gradient=True)
 def vargrad(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -57,6 +57,7 @@ def _smooth(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, 
 
 def _relu(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, "batch classes"]:
     hidden = jax.nn.relu(_conv(batch, params["conv1"], 1))
+    hidden = jax.lax.reduce_window(hidden, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
     return _head(params, checkpoint_name(jax.nn.relu(_biased(params, hidden)), LAYER))
 
 

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from jaxplain import Logits, Model, Score
-from jaxplain.graph.convolution import with_plain_convolutions
+from jaxplain.graph.speed import with_fast_gradients
 from jaxplain.testing import tol
 from jaxplain.testing.networks import images, relu_network
 
@@ -58,7 +58,7 @@ def test_values_and_derivatives_are_those_of_jax(x64, name):
 
         return value(weights, x), jax.grad(value, argnums=(0, 1))(weights, x), jax.grad(penalty)(weights)
 
-    got, want = jax.jit(lambda: both(with_plain_convolutions))(), jax.jit(lambda: both(lambda f: f))()
+    got, want = jax.jit(lambda: both(with_fast_gradients))(), jax.jit(lambda: both(lambda f: f))()
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(one, other, **tol(np.float64, terms=1000, scale=float(jnp.abs(other).max())))
 
@@ -66,11 +66,22 @@ def test_values_and_derivatives_are_those_of_jax(x64, name):
 def test_every_ordinary_convolution_is_rewritten_and_no_other():
     """The kernel is turned around by ``rev`` outside of the convolution, once per convolution that depends on x."""
     f, weights, x = score_of(**CASES["strided"])
-    text = str(jax.make_jaxpr(jax.grad(with_plain_convolutions(lambda x: f(weights, x))))(x))
-    assert "custom_vjp" in str(jax.make_jaxpr(with_plain_convolutions(lambda x: f(weights, x)))(x))
+    text = str(jax.make_jaxpr(jax.grad(with_fast_gradients(lambda x: f(weights, x))))(x))
+    assert "custom_vjp" in str(jax.make_jaxpr(with_fast_gradients(lambda x: f(weights, x)))(x))
     assert "rev[" in text
     f, weights, x = score_of(**CASES["in groups"])
-    assert "custom_vjp" not in str(jax.make_jaxpr(with_plain_convolutions(lambda x: f(weights, x)))(x))
+    assert "custom_vjp" not in str(jax.make_jaxpr(with_fast_gradients(lambda x: f(weights, x)))(x))
+
+
+def test_max_pooling_is_rewritten_and_no_other_reduction():
+    def f(x):
+        pooled = lax.reduce_window(x, -jnp.inf, lax.max, (3, 3, 1), (2, 2, 1), "SAME")
+        return jnp.sum(pooled**2) + jnp.sum(lax.reduce_window(x, 0.0, lax.add, (2, 2, 1), (2, 2, 1), "VALID"))
+
+    x = jnp.asarray(images(1)[0])
+    rewritten, plain = str(jax.make_jaxpr(jax.grad(with_fast_gradients(f)))(x)), str(jax.make_jaxpr(jax.grad(f))(x))
+    assert "select_and_scatter_add" in plain and "select_and_scatter_add" not in rewritten
+    np.testing.assert_allclose(jax.grad(with_fast_gradients(f))(x), jax.grad(f)(x), **tol(np.float32, terms=4, scale=8))
 
 
 def test_batches_targets_and_weights():
@@ -80,6 +91,6 @@ def test_batches_targets_and_weights():
         f = rewrite(Score(Model(params, model.apply), Logits(jnp.array([0, 3]))))
         return jax.vmap(jax.jacrev(f))(x)
 
-    got = jax.jit(lambda params: maps(params, with_plain_convolutions))(model.params)
+    got = jax.jit(lambda params: maps(params, with_fast_gradients))(model.params)
     want = jax.jit(lambda params: maps(params, lambda f: f))(model.params)
     np.testing.assert_allclose(got, want, **tol(np.float32, terms=100, scale=float(jnp.abs(want).max())))

@@ -1,0 +1,13 @@
+"""The doorway to the kernels: what the library uses of ``jaxplain_kernels``."""
+
+from collections.abc import Sequence
+
+from jaxplain_kernels.pool import max_pool as max_pool
+from jaxplain_kernels.pool.api import Spec, refusal
+
+
+def max_pool_refusal(
+    shape: Sequence[int], *, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
+) -> str:
+    """Return why ``max_pool`` cannot serve, or ``""``."""
+    return refusal(Spec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))

@@ -1,0 +1,81 @@
+"""Max-pooling with an index-based backward.
+
+XLA's own backward, select-and-scatter, searches every window once more and adds to the winners one by one; on CPUs it
+takes many times the forward. Here the forward keeps the winner's number in each window, one byte, and the backward is
+a sum of shifted selections without any scatter.
+
+Ties go to the first position of the window in row-major order, as in select-and-scatter.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from typing import NamedTuple
+
+import jax
+from jax import lax
+
+from jaxplain_kernels.pool.xla import pool_with_winners, send_back
+
+Array = jax.Array
+LARGEST_WINDOW = 127
+"""Positions of a window that one byte can number."""
+
+
+class Spec(NamedTuple):
+    """What is static: sizes along every axis of the input."""
+
+    shape: tuple[int, ...]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+
+
+def max_pool(x: Array, *, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]) -> Array:
+    """Take the largest value of every window; padding never wins over a value.
+
+    Args:
+        x: Any floating array.
+        window: Size of the window along every axis, 1 for batch and channels.
+        strides: Its step along every axis.
+        padding: Positions added before and after along every axis; none negative.
+
+    Raises:
+        NotImplementedError: With the reason, where only the plain form can serve.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> max_pool(jnp.array([1.0, 5.0, 2.0, 3.0]), window=(2,), strides=(2,), padding=((0, 0),))
+        Array([5., 3.], dtype=float32)
+    """
+    spec = Spec(x.shape, tuple(window), tuple(strides), tuple((int(low), int(high)) for low, high in padding))
+    reason = refusal(spec)
+    if reason:
+        raise NotImplementedError(f"max_pool: {reason}")
+    return _pool(spec, x)
+
+
+def refusal(spec: Spec) -> str:
+    """Return why the index-based form cannot serve, or ``""``."""
+    if prod(spec.window) > LARGEST_WINDOW:
+        return f"a window of {prod(spec.window)} positions has more than {LARGEST_WINDOW}"
+    if any(low < 0 or high < 0 for low, high in spec.padding):
+        return f"padding {spec.padding} cuts the input"
+    return ""
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _pool(spec: Spec, x: Array) -> Array:
+    return lax.reduce_window(x, -float("inf"), lax.max, spec.window, spec.strides, spec.padding)
+
+
+def _forward(spec: Spec, x: Array) -> tuple[Array, Array]:
+    # Without the barrier the producer of x is fused into each of the window's slices and computed as often.
+    return pool_with_winners(lax.optimization_barrier(x), spec.window, spec.strides, spec.padding)
+
+
+def _backward(spec: Spec, winners: Array, cotangent: Array) -> tuple[Array]:
+    return (send_back(cotangent, winners, spec.shape, spec.window, spec.strides, spec.padding),)
+
+
+_pool.defvjp(_forward, _backward)
