@@ -1,4 +1,4 @@
-"""Gradients at noisy copies of an example: what SmoothGrad and its relatives reduce."""
+"""Noisy copies of an example and gradients there: what SmoothGrad and its relatives reduce."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,23 @@ from jaxplain.core.gradient import input_gradient
 from jaxplain.core.sampling import Moments, sample_key
 
 
-def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
-    """Return the function ``i -> df/dx(x + noise_i)``.
+def noisy_copies(x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
+    """Return the function ``i -> x + noise_i``.
 
     The noise is Gaussian with standard deviation ``sigma * (x.max() - x.min())`` and depends on the key and the
     sample's number alone.
+
+    Args:
+        x: The example.
+        key: Key of the image.
+        sigma: Fraction of the example's range.
+    """
+    spread = jnp.asarray(sigma, x.dtype) * (jnp.max(x) - jnp.min(x))
+    return lambda sample: x + spread * jax.random.normal(sample_key(key, sample), x.shape, x.dtype)
+
+
+def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
+    """Return the function ``i -> df/dx(x + noise_i)``, with the noise of ``noisy_copies``.
 
     Args:
         f: Score of one example.
@@ -22,9 +34,8 @@ def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Ca
         key: Key of the image.
         sigma: Fraction of the example's range.
     """
-    pull = input_gradient(f)
-    spread = jnp.asarray(sigma, x.dtype) * (jnp.max(x) - jnp.min(x))
-    return lambda sample: pull(x + spread * jax.random.normal(sample_key(key, sample), x.shape, x.dtype))
+    pull, copy = input_gradient(f), noisy_copies(x, key, sigma)
+    return lambda sample: pull(copy(sample))
 
 
 def relative_standard_error(moments: Moments, map_axes: int) -> Array:

@@ -194,6 +194,15 @@ def wide(value: Array) -> Array:
     return value.astype(_accumulator(value.dtype))
 
 
+def magnitude(values: Array) -> Array:
+    """Return the largest absolute value, or 1 for zeros, as a constant to divide by before taking powers.
+
+    It counts as a constant in derivatives, so use it only where it cancels.
+    """
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(values)))
+    return jnp.where(largest == 0, 1, largest)
+
+
 def _like(valid: Array, value: Array) -> Array:
     return valid.reshape(valid.shape + (1,) * (value.ndim - 1))
 

@@ -4,14 +4,20 @@
 *in)``. Raw maps are signed, unscaled and keep their channel axis.
 """
 
+from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
+from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
+from jaxplain.methods.grad_cam_pp import grad_cam_pp as grad_cam_pp
 from jaxplain.methods.gradient import gradient as gradient
+from jaxplain.methods.hires_cam import hires_cam as hires_cam
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from jaxplain.methods.integrated_gradients import (
     integrated_gradients_with_diagnostics as integrated_gradients_with_diagnostics,
 )
+from jaxplain.methods.layer_cam import layer_cam as layer_cam
 from jaxplain.methods.occlusion import occlusion as occlusion
+from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam
 from jaxplain.methods.smoothgrad import smoothgrad as smoothgrad
 from jaxplain.methods.smoothgrad import smoothgrad_with_diagnostics as smoothgrad_with_diagnostics
 from jaxplain.methods.smoothgrad_squared import smoothgrad_squared as smoothgrad_squared
@@ -20,3 +26,4 @@ from jaxplain.methods.smoothgrad_squared import (
 )
 from jaxplain.methods.vargrad import vargrad as vargrad
 from jaxplain.methods.vargrad import vargrad_with_diagnostics as vargrad_with_diagnostics
+from jaxplain.methods.xgrad_cam import xgrad_cam as xgrad_cam

@@ -1,17 +1,11 @@
 """Grad-CAM: a layer's activations weighted by their mean gradients."""
 
-from typing import Literal
-
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxplain._errors import InputError
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
-from jaxplain.core.gradient import pull_back
-from jaxplain.core.sampling import wide
-from jaxplain.graph.tap import tap, zero_deltas
+from jaxplain.graph.cam import Upsample, gradient_cam, space_axes, weighted_sum
 
 
 @method()
@@ -19,9 +13,9 @@ def grad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],
     *,
-    layer: str,
+    layer: str | tuple[str, ...],
     relu: bool = True,
-    upsample: Literal["bilinear", "nearest"] | None = "bilinear",
+    upsample: Upsample = "bilinear",
 ) -> Float[Array, "*cam"]:
     """Weight a layer's channels by the space mean of their gradients and sum them.
 
@@ -31,7 +25,8 @@ def grad_cam(
     Args:
         f: Score of one example.
         x: The example, ``(*space, channels)``.
-        layer: Name of a layer whose activations are ``(*space, channels)``; ``jaxplain.layers`` lists them.
+        layer: Name of a layer whose activations are ``(*space, channels)``; ``jaxplain.layers`` lists them. Several
+            names take one backward pass, and their maps are averaged at the example's size, unscaled.
         relu: Whether to keep the positive part only, as published.
         upsample: How the map is brought to the example's space: "bilinear", "nearest" (each cell a block, as far as
             sizes allow), or None for the layer's own resolution.
@@ -54,27 +49,8 @@ def grad_cam(
         Array([[2., 2.],
                [2., 2.]], dtype=float32)
     """
-    tapped = tap(f, layer)
-    score, pull, activation = jax.vjp(lambda delta: tapped(x, delta), zero_deltas(f, x, layer), has_aux=True)
-    if activation.ndim < 2:
-        raise InputError(
-            f"grad_cam: layer {layer!r} has the shape {activation.shape}, which is not (*space, channels); "
-            "choose one before the pooling or flattening."
-        )
-    gradient = wide(pull_back(lambda cotangent: pull(cotangent)[0], score))
-    space = tuple(range(score.ndim, gradient.ndim - 1))
-    weights = jnp.mean(gradient, axis=space)
-    cam = jnp.tensordot(weights, activation.astype(weights.dtype), axes=(-1, -1))
-    cam = jax.nn.relu(cam) if relu else cam
-    return _to_space(cam, score.ndim, x.shape[:-1], layer, upsample).astype(x.dtype)
 
+    def combine(gradient: Array, activation: Array) -> Array:
+        return weighted_sum(jnp.mean(gradient, axis=space_axes(activation)), activation)
 
-def _to_space(cam: Array, targets: int, space: tuple[int, ...], layer: str, how: str | None) -> Array:
-    if how is None:
-        return cam
-    if cam.ndim - targets != len(space):
-        raise InputError(
-            f"grad_cam: layer {layer!r} has the space {cam.shape[targets:]}, the example {space}; "
-            "pass upsample=None to keep the layer's resolution."
-        )
-    return jax.image.resize(cam, (*cam.shape[:targets], *space), method=how, antialias=False)
+    return gradient_cam("grad_cam", f, x, layer, combine, relu=relu, upsample=upsample)

@@ -19,7 +19,7 @@ class Expected:
     """A method's exact map.
 
     Args:
-        map: The map ``(*t, *in)``.
+        map: The map ``(*t, *in)``, or that of a layer.
         keywords: Context and knobs under which it is exact; a key is added where one is needed.
         rtol: Relative tolerance beyond rounding, where a rule is exact only in the limit.
     """
