@@ -134,7 +134,7 @@ def channel_scores(score_of: Callable[[Array], Array], n_channels: int, chunk: i
 
     def column(number: Array) -> Array:
         score = wide(score_of(number))
-        own = (jnp.arange(n_channels) == number).reshape((1,) * score.ndim + (-1,))
+        own = (jnp.arange(n_channels, dtype=jnp.int32) == number).reshape((1,) * score.ndim + (-1,))
         return jnp.where(own, score[..., None], 0)
 
     return reduce_over(column, n_channels, total, chunk=chunk)

@@ -4,6 +4,7 @@
 *in)``. Raw maps are signed, unscaled and keep their channel axis.
 """
 
+from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
@@ -17,6 +18,7 @@ from jaxplain.methods.integrated_gradients import (
 )
 from jaxplain.methods.layer_cam import layer_cam as layer_cam
 from jaxplain.methods.occlusion import occlusion as occlusion
+from jaxplain.methods.score_cam import score_cam as score_cam
 from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam
 from jaxplain.methods.smoothgrad import smoothgrad as smoothgrad
 from jaxplain.methods.smoothgrad import smoothgrad_with_diagnostics as smoothgrad_with_diagnostics

@@ -40,6 +40,9 @@ def _linear() -> ClosedForm:
     # Gradient times activation has the products 41, -2, 13: leading value 27 + 10 sqrt 2.
     lean = 7 - 5 * np.sqrt(2)
     eigen_grad = (np.array([[1.0, -2.0], [6.0, 0.0]]) + lean * np.array([[-2.0, 0.0], [0.0, 3.0]])) / np.hypot(1, lean)
+    # Masks (0 1/3; 2/3 1) and (1 0; 1/2 1/2) leave the scores -2/3 + 4 + 3 = 19/3 and -1 + 3 + 3/2 = 7/2.
+    share = 1 / (1 + np.exp(7 / 2 - 19 / 3))
+    drops = 5 * FIRST + SECOND  # the channels hold 5 and 1 of the score 6
     return ClosedForm(
         "two channels",
         lambda x: jnp.sum(jnp.asarray(GRADIENT) * checkpoint_name(x, LAYER)),
@@ -56,6 +59,8 @@ def _linear() -> ClosedForm:
             "eigen_cam": (_at(eigen), *_both(centered, center=True)),
             "eigen_grad_cam": _both(eigen_grad),
             "shapley_cam": _both(0.5 * FIRST + SECOND),  # Grad-CAM's: there is no curvature
+            "score_cam": (_at(share * FIRST + (1 - share) * SECOND),),
+            "ablation_cam": (_at(drops / 6), *_both(drops, relative=False)),
         },
     )
 
@@ -70,6 +75,7 @@ def _product() -> ClosedForm:
             "grad_cam": (_at(4 * FIRST + 10 * SECOND),),
             "hires_cam": (_at(4 * FIRST + 10 * SECOND),),
             "shapley_cam": (_at(2 * FIRST + 5 * SECOND),),
+            "ablation_cam": (_at(FIRST + SECOND),),  # without either channel nothing is left
         },
     )
 
@@ -85,7 +91,10 @@ def _two_scores() -> ClosedForm:
             name: (_at(np.stack([_plain(one, name), -0.5 * _plain(one, name)]), relu=False),)
             for name in ("grad_cam", "xgrad_cam", "hires_cam", "shapley_cam")
         }
-        | {"eigen_cam": (_at(np.stack([_plain(one, "eigen_cam")] * 2)),)},
+        | {
+            "eigen_cam": (_at(np.stack([_plain(one, "eigen_cam")] * 2)),),
+            "ablation_cam": (_at(np.stack([_plain(one, "ablation_cam")] * 2)),),
+        },
     )
 
 
@@ -101,7 +110,8 @@ def _no_gradient() -> ClosedForm:
         "two channels behind a closed gate",
         lambda x: jnp.sum(jax.nn.relu(checkpoint_name(x, LAYER) - 5)),
         ACTIVATION,
-        {name: (zero,) for name in names} | {"grad_cam_pp": (zero, _at(zero.map, denominator="product_sum"))},
+        {name: (zero,) for name in (*names, "ablation_cam")}
+        | {"grad_cam_pp": (zero, _at(zero.map, denominator="product_sum"))},
     )
 
 
