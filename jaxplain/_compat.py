@@ -68,6 +68,12 @@ def trace_program(fun: Callable[..., Any], *args: Any) -> tuple[Program, Any]:
     return program(closed), shapes
 
 
+def primitive_names() -> frozenset[str]:
+    """Return the names of JAX's own primitives."""
+    found = (getattr(jex.primitives, word) for word in dir(jex.primitives) if word.endswith("_p"))
+    return frozenset(str(getattr(primitive, "name", "")) for primitive in found) - {""}
+
+
 def kind_of(equation: Equation) -> Kind:
     """Return what sort of equation this is; ``plain`` for a primitive without a body that matters."""
     return _KINDS.get(equation.primitive.name, "plain")
@@ -147,11 +153,24 @@ def context_of(equation: Equation) -> Iterator[None]:
         yield
 
 
-def bind(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-    """Evaluate one equation unchanged; a custom derivative rule stays whole."""
+@contextlib.contextmanager
+def settings_of(equation: Equation) -> Iterator[None]:
+    """Enter an equation's trace-time settings alone, where its scopes are open already."""
+    with source_info_util.user_context(equation.source_info.traceback), equation.ctx.manager:
+        yield
+
+
+def bind(equation: Equation, inputs: Sequence[Any], *, scoped: bool = True) -> list[Any]:
+    """Evaluate one equation unchanged; a custom derivative rule stays whole.
+
+    Args:
+        equation: The equation.
+        inputs: Its inputs.
+        scoped: Whether to open the equation's named scopes.
+    """
     bound = equation.primitive.get_bind_params(equation.params)
     functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    with context_of(equation):
+    with context_of(equation) if scoped else settings_of(equation):
         outputs = equation.primitive.bind(*functions, *inputs, **params)
     return list(outputs) if equation.primitive.multiple_results else [outputs]
 

@@ -16,11 +16,16 @@ _SHORT = {"conv_general_dilated": "conv", "dot_general": "dot", "reduce_window_m
 _PLUMBING = frozenset(("broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "copy", "transpose"))
 
 
+def known_kinds() -> frozenset[str]:
+    """Return all names that an operation can have here, but for those of functions called by name."""
+    return _ACTIVATIONS | _compat.primitive_names() | frozenset(_SHORT.values())
+
+
 def activation_name(equation: Equation) -> str:
     """Return the name of the activation function that an equation calls, or ``""``."""
     if _compat.kind_of(equation) == "custom":
         (body,) = _compat.bodies_of(equation)
-        equation = body.equations[0] if len(body.equations) == 1 else equation
+        return activation_name(body.equations[0]) if len(body.equations) == 1 else ""
     name = _compat.call_name(equation)
     return name if name in _ACTIVATIONS else ""
 

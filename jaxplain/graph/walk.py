@@ -7,11 +7,13 @@ An action replaces one equation. It is called as ``action(evaluate, inputs, port
 ``evaluate(*inputs)`` does what the equation did before, ``port`` is what the caller sent to this site (or None) and
 ``emitted`` (or None) travels back to the caller. Ports and emissions pass through ``scan`` with the scan's axis in
 front, through ``cond`` with zeros from the branches not taken, and through remat.
+``OnRun`` is an action on several equations of one program that are taken as one block; it lies at the last of them.
 An equation in which no action lies is bound unchanged, so a custom derivative rule keeps its meaning; one that is
 entered has its body's derivative instead.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -23,8 +25,52 @@ from jaxplain._errors import InputError
 from jaxplain._typing import PyTree
 
 Site = tuple[int, ...]
-Action = Callable[[Callable[..., list[Any]], Sequence[Any], PyTree], tuple[list[Any], PyTree]]
 Ports = dict[Site, PyTree]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Equations of one program, in order, that are one block: only what the last one computes is used outside.
+
+    Args:
+        positions: Where they stand in the program.
+        equations: The equations.
+        inputs: The variables that they read, each once, their own results left out.
+    """
+
+    positions: tuple[int, ...]
+    equations: tuple[Equation, ...]
+    inputs: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, program: Program, positions: Sequence[int]) -> "Run":
+        """Return the run of the equations at these positions of a program."""
+        ordered = tuple(sorted(positions))
+        equations = tuple(program.equations[position] for position in ordered)
+        own = {variable for equation in equations for variable in equation.outvars}
+        read = dict.fromkeys(atom for equation in equations for atom in equation.invars if not _compat.is_literal(atom))
+        return cls(ordered, equations, tuple(variable for variable in read if variable not in own))
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        """Evaluate the run as it stands, in the named scopes of the caller."""
+        values = dict(zip(self.inputs, inputs, strict=True))
+        outputs: list[Any] = []
+        for equation in self.equations:
+            operands = [atom.val if _compat.is_literal(atom) else values[atom] for atom in equation.invars]
+            outputs = _compat.bind(equation, operands, scoped=False)
+            values.update(zip(equation.outvars, outputs, strict=True))
+        return outputs
+
+
+@dataclass(frozen=True)
+class OnRun:
+    """An action on a run: ``act(*inputs of the run) -> outputs of its last equation``."""
+
+    run: Run
+    act: Callable[..., list[Any]]
+
+
+Action = Callable[[Callable[..., list[Any]], Sequence[Any], PyTree], tuple[list[Any], PyTree]] | OnRun
 
 
 def evaluate(
@@ -49,7 +95,9 @@ def _evaluate(
 ) -> tuple[list[Any], Ports]:
     values: dict[Any, Any] = dict(zip(program.constants, program.values, strict=True))
     values.update(zip(program.inputs, inputs, strict=True))
-    last = _last_uses(program)
+    on_runs = {site[-1]: action for site, action in actions.items() if isinstance(action, OnRun) and site[:-1] == here}
+    held = {position for action in on_runs.values() for position in action.run.positions[:-1]}
+    last = _last_uses(program, on_runs)
     emitted: Ports = {}
 
     def read(atom: Any) -> Any:
@@ -57,27 +105,42 @@ def _evaluate(
 
     for position, equation in enumerate(program.equations):
         site = (*here, position)
+        if position in held:
+            continue
+        if position in on_runs:
+            action = on_runs[position]
+            with _compat.context_of(equation):
+                outputs = action.act(*(values[variable] for variable in action.run.inputs))
+            values.update(zip(equation.outvars, outputs, strict=True))
+            _forget(values, last.get(position, ()))
+            continue
         operands = [read(atom) for atom in equation.invars]
         run = _runner(equation, site, actions, ports, emitted)
-        if site in actions:
-            outputs, emission = actions[site](run, operands, ports.get(site))
+        action_here = actions.get(site)
+        if callable(action_here):
+            outputs, emission = action_here(run, operands, ports.get(site))
             if emission is not None:
                 emitted[site] = emission
         else:
             outputs = run(*operands)
         values.update(zip(equation.outvars, outputs, strict=True))
-        for variable in last.get(position, ()):
-            values.pop(variable, None)
+        _forget(values, last.get(position, ()))
     return [read(atom) for atom in program.outputs], emitted
 
 
-def _last_uses(program: Program) -> dict[int, list[Any]]:
+def _forget(values: dict[Any, Any], variables: Sequence[Any]) -> None:
+    for variable in variables:
+        values.pop(variable, None)
+
+
+def _last_uses(program: Program, on_runs: Mapping[int, OnRun]) -> dict[int, list[Any]]:
     """Tell after which equation a value can be forgotten, so that an eager evaluation does not keep them all."""
     last: dict[Any, int] = {}
+    late = {place: position for position, action in on_runs.items() for place in action.run.positions}
     for position, equation in enumerate(program.equations):
         for atom in (*equation.invars, *equation.outvars):
             if not _compat.is_literal(atom):
-                last[atom] = position
+                last[atom] = max(last.get(atom, 0), late.get(position, position))
     kept = {atom for atom in program.outputs if not _compat.is_literal(atom)}
     dead: dict[int, list[Any]] = {}
     for variable, position in last.items():
