@@ -31,6 +31,7 @@ _HOMES = {
     "layers": "graph.layers",
     "tap": "graph.tap",
     "audit": "graph.audit",
+    "rewrite": "graph.rewrite",
 }
 _MODULES = (
     "adapters",

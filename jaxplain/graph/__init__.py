@@ -1,1 +1,1 @@
-"""Looking inside a traced function: its equations, the layers that can be named, taps on them, and the audit."""
+"""Looking inside a traced function: its equations, layers that can be named, taps, rules on blocks, and the audit."""

@@ -1,43 +1,17 @@
 """The audit: what happens to each traced equation when a function is explained.
 
-A composite is a sequence of ``(predicate, rule)``; the first predicate that accepts a block decides. A predicate
-takes a ``Block``; a rule is named by its ``name``, or by its class or function.
+The matching is the one that ``jaxplain.rewrite`` acts on. A rule is named by its ``name``, or by its class or function.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from jaxplain import _compat
 from jaxplain._typing import PyTree
 from jaxplain.core.model import Model
-from jaxplain.graph.flow import Step, steps
-from jaxplain.graph.names import naming, place
-from jaxplain.graph.operations import activation_name, operation_name
+from jaxplain.graph.blocks import Block as Block
+from jaxplain.graph.matching import Matched, Rules, match
+from jaxplain.graph.rules import name_of
 from jaxplain.graph.trace import trace
-
-Rules = Sequence[tuple[Callable[["Block"], bool], Any]]
-
-
-@dataclass(frozen=True)
-class Block:
-    """What a predicate sees of a place in the network.
-
-    Args:
-        kind: What is computed: ``conv``, ``dot``, ``relu``, ``max_pool`` or the name of the primitive.
-        path: The module path, ``""`` outside of all modules.
-        position: Its number among the blocks in the order of evaluation; None inside a scan, where it runs many times.
-        shape: The shape of its first output, with the network's batch axis.
-        dtype: The dtype of its first output.
-        source: The line of the user's code.
-    """
-
-    kind: str
-    path: str
-    position: int | None
-    shape: tuple[int, ...]
-    dtype: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +69,9 @@ def audit(f: Model | Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -
         The table. Rules without a match read ``gradient``, or ``custom gradient`` where the author of the network wrote
         one, ``no gradient`` inside a while loop, and ``opaque`` for calls that cannot be looked into.
 
+    Raises:
+        InputError: A predicate names a kind of block that does not exist.
+
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from jaxplain.graph.audit import audit
@@ -105,48 +82,12 @@ def audit(f: Model | Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -
         <BLANKLINE>
         1 custom gradient, 1 gradient; 0 equations do not depend on the input.
     """
-    found = [step for step in steps(trace(f, x)) if _is_block(step)]
-    places = {step.site: place(step.scopes) for step in found}
-    name_of = naming(places[step.site] for step in found if step.depends)
-    rows: list[Row] = []
-    for step in found:
-        if step.depends:
-            block = _block(step, name_of(places[step.site].path), len(rows))
-            rows.append(Row(block, _rule(block, step, rules)))
-    return Audit(tuple(rows), len(found) - len(rows))
+    matched, n_independent = match(trace(f, x), rules)
+    return Audit(tuple(Row(one.placed.block, _outcome(one)) for one in matched), n_independent)
 
 
-def _is_block(step: Step) -> bool:
-    """Tell whether a rule would see this equation as a whole: calls are looked into, custom rules are not."""
-    if any(_whole(outer) for outer in step.enclosing):
-        return False
-    return _whole(step.equation) or not _compat.bodies_of(step.equation)
-
-
-def _whole(equation: _compat.Equation) -> bool:
-    return _compat.kind_of(equation) in ("custom", "opaque") or bool(activation_name(equation))
-
-
-def _block(step: Step, path: str, position: int) -> Block:
-    aval: Any = step.equation.outvars[0].aval if step.equation.outvars else None
-    return Block(
-        operation_name(step.equation),
-        path,
-        None if step.loops else position,
-        tuple(getattr(aval, "shape", ())),
-        str(getattr(aval, "dtype", "")),
-        _compat.source_line(step.equation),
-    )
-
-
-def _rule(block: Block, step: Step, rules: Rules) -> str:
-    for predicate, rule in rules:
-        if predicate(block):
-            return (
-                rule
-                if isinstance(rule, str)
-                else str(getattr(rule, "name", None) or getattr(rule, "__name__", None) or type(rule).__name__)
-            )
-    if any(_compat.kind_of(outer) == "while" for outer in step.enclosing):
-        return "no gradient"
-    return {"custom": "custom gradient", "opaque": "opaque"}.get(_compat.kind_of(step.equation), "gradient")
+def _outcome(matched: Matched) -> str:
+    if matched.rule is not None:
+        return name_of(matched.rule)
+    natures = {"while": "no gradient", "custom": "custom gradient", "opaque": "opaque"}
+    return natures.get(matched.placed.nature, "gradient")
