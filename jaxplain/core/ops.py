@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+from jaxplain_kernels.convolution import Spec as ConvolutionSpec
+from jaxplain_kernels.convolution import convolve as convolve
 from jaxplain_kernels.pool import max_pool as max_pool
-from jaxplain_kernels.pool.api import Spec, refusal
+from jaxplain_kernels.pool.api import Spec as PoolSpec
+from jaxplain_kernels.pool.api import refusal
 
 
 def max_pool_refusal(
     shape: Sequence[int], *, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
 ) -> str:
     """Return why ``max_pool`` cannot serve, or ``""``."""
-    return refusal(Spec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))
+    return refusal(PoolSpec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))
+
+
+__all__ = ["ConvolutionSpec", "convolve", "max_pool", "max_pool_refusal"]

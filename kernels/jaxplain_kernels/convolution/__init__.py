@@ -1,0 +1,4 @@
+"""Convolutions in the forms that a backend runs best, and their input gradients."""
+
+from jaxplain_kernels.convolution.api import Spec as Spec
+from jaxplain_kernels.convolution.api import convolve as convolve

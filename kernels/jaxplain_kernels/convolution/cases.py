@@ -1,0 +1,53 @@
+"""Shapes that the tests and the benchmark share: name -> (input, kernel, settings), channels last unless numbered."""
+
+from typing import Any
+
+Case = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
+
+SMALL: dict[str, Case] = {
+    "same": ((2, 7, 6, 3), (3, 3, 3, 4), {"padding": "SAME"}),
+    "valid": ((2, 7, 6, 3), (3, 2, 3, 4), {"padding": "VALID"}),
+    "strided": ((2, 8, 7, 2), (3, 3, 2, 4), {"padding": "SAME", "window_strides": (2, 3)}),
+    "strided past the edge": ((1, 8, 8, 2), (2, 2, 2, 3), {"padding": "VALID", "window_strides": (3, 3)}),
+    "stem": ((2, 15, 14, 3), (7, 7, 3, 16), {"padding": ((3, 3), (3, 3)), "window_strides": (2, 2)}),
+    "stem, stride 3": ((1, 10, 11, 1), (4, 5, 1, 16), {"padding": ((1, 2), (0, 4)), "window_strides": (3, 2)}),
+    "stem, cut at the end": ((1, 12, 12, 1), (3, 3, 1, 8), {"padding": ((1, -2), (0, -1)), "window_strides": (2, 2)}),
+    "stem, one axis": ((2, 17, 2), (5, 2, 8), {"padding": ((2, 2),), "window_strides": (4,)}),
+    "stem, channels first": (
+        (2, 3, 12, 13),
+        (16, 3, 5, 5),
+        {"padding": "SAME", "window_strides": (2, 2), "dimension_numbers": ("NCHW", "OIHW", "NCHW")},
+    ),
+    "patches": ((2, 8, 8, 3), (4, 4, 3, 64), {"padding": "VALID", "window_strides": (4, 4)}),
+    "uneven padding": ((1, 6, 6, 1), (4, 3, 1, 2), {"padding": ((3, 0), (1, 5))}),
+    "negative padding": ((1, 8, 8, 1), (3, 3, 1, 2), {"padding": ((-1, 0), (0, -2))}),
+    "spread kernel": ((1, 9, 9, 2), (3, 3, 2, 3), {"padding": "SAME", "rhs_dilation": (2, 1)}),
+    "transposed": ((1, 5, 4, 2), (3, 3, 2, 3), {"padding": ((1, 2), (2, 1)), "lhs_dilation": (2, 3)}),
+    "one axis": ((2, 9, 2), (3, 2, 3), {"padding": "SAME", "window_strides": (2,)}),
+    "three axes": ((1, 5, 4, 6, 2), (3, 2, 3, 2, 3), {"padding": "SAME", "window_strides": (1, 2, 2)}),
+    "channels first": ((2, 3, 7, 6), (4, 3, 3, 3), {"padding": "SAME", "dimension_numbers": ("NCHW", "OIHW", "NCHW")}),
+    "pointwise": ((2, 5, 6, 3), (1, 1, 3, 4), {"padding": "SAME"}),
+    "pointwise, strided": ((2, 5, 6, 3), (1, 1, 3, 4), {"padding": "VALID", "window_strides": (2, 3)}),
+    "pointwise, channels first": (
+        (2, 3, 5, 6),
+        (4, 3, 1, 1),
+        {"padding": "SAME", "window_strides": (2, 1), "dimension_numbers": ("NCHW", "OIHW", "NCHW")},
+    ),
+    "pointwise, mixed axes": (
+        (5, 3, 2, 6),
+        (1, 4, 1, 3),
+        {"padding": "VALID", "dimension_numbers": ("HCNW", "HOWI", "CWNH")},
+    ),
+}
+LARGE: dict[str, Case] = {
+    "resnet stem": ((8, 224, 224, 3), (7, 7, 3, 64), {"padding": ((3, 3), (3, 3)), "window_strides": (2, 2)}),
+    "resnet 3x3": ((8, 28, 28, 128), (3, 3, 128, 128), {"padding": "SAME"}),
+    "resnet 3x3, strided": (
+        (8, 56, 56, 128),
+        (3, 3, 128, 128),
+        {"padding": ((1, 1), (1, 1)), "window_strides": (2, 2)},
+    ),
+    "resnet 1x1": ((8, 56, 56, 256), (1, 1, 256, 64), {"padding": "VALID"}),
+    "resnet 1x1, strided": ((8, 56, 56, 256), (1, 1, 256, 512), {"padding": "VALID", "window_strides": (2, 2)}),
+    "vit patches": ((8, 224, 224, 3), (16, 16, 3, 768), {"padding": "VALID", "window_strides": (16, 16)}),
+}

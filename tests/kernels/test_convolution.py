@@ -1,0 +1,64 @@
+"""Convolutions in every form against JAX's own: values, cotangents of input and kernel, second derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxplain.testing import tol
+from jaxplain_kernels.convolution import Spec, convolve
+from jaxplain_kernels.convolution.api import is_coarse, is_pointwise
+from jaxplain_kernels.convolution.cases import SMALL
+
+NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
+
+
+def settings_of(case):
+    """The settings as an equation has them, read off the traced program."""
+    shape, kernel, settings = case
+    n = len(shape) - 2
+    settings = {"window_strides": (1,) * n, "dimension_numbers": NAMES[n], **settings}
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(x, kernel, **settings)
+
+    (equation,) = jax.make_jaxpr(plain)(jnp.zeros(shape), jnp.zeros(kernel)).eqns
+    return plain, Spec(**{name: equation.params[name] for name in Spec._fields})
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_values_and_derivatives_are_those_of_jax(x64, name):
+    plain, spec = settings_of(SMALL[name])
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.normal(size=size)) for size in SMALL[name][:2])
+
+    def derivatives(conv):
+        def value(x, kernel):
+            return jnp.sum(jnp.tanh(conv(x, kernel)))
+
+        def penalty(kernel):
+            return jnp.sum(jax.grad(value)(x, kernel) ** 2)
+
+        return conv(x, kernel), jax.grad(value, argnums=(0, 1))(x, kernel), jax.grad(penalty)(kernel)
+
+    got = jax.jit(lambda: derivatives(lambda x, kernel: convolve(x, kernel, spec)))()
+    want = jax.jit(lambda: derivatives(plain))()
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(one, other, **tol(np.float64, terms=1000, scale=float(jnp.abs(other).max())))
+
+
+def test_every_form_has_cases():
+    forms = {"pointwise": 0, "coarse": 0, "ordinary": 0}
+    for case in SMALL.values():
+        spec, kernel = settings_of(case)[1], case[1]
+        forms["pointwise" if is_pointwise(kernel, spec) else "coarse" if is_coarse(kernel, spec) else "ordinary"] += 1
+    assert min(forms.values()) >= 4, forms
+
+
+def test_bfloat16_keeps_its_dtype():
+    plain, spec = settings_of(SMALL["stem"])
+    x, kernel = (jnp.ones(size, jnp.bfloat16) for size in SMALL["stem"][:2])
+    value, pull = jax.vjp(lambda x: convolve(x, kernel, spec), x)
+    assert value.dtype == pull(value)[0].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(value, plain(x, kernel))
