@@ -16,7 +16,10 @@ LAYER = "features"
 
 
 def smooth_network(seed: int = 0) -> Model:
-    """Return a network with tanh, so that all its derivatives are continuous.
+    """Return a network with tanh and softplus, so that all its derivatives are continuous.
+
+    The tagged layer is not negative, as the CAM formulas suppose: with negative activations the weights of Grad-CAM++
+    have poles, near which rounding is amplified without bound.
 
     Example:
         >>> smooth_network()(jnp.zeros((2, *SHAPE))).shape
@@ -52,7 +55,7 @@ def _parameters(seed: int) -> PyTree:
 
 def _smooth(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, "batch classes"]:
     hidden = jnp.tanh(_conv(batch, params["conv1"], 1))
-    return _head(params, checkpoint_name(jnp.tanh(_biased(params, hidden)), LAYER))
+    return _head(params, checkpoint_name(jax.nn.softplus(_biased(params, hidden)), LAYER))
 
 
 def _relu(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, "batch classes"]:
