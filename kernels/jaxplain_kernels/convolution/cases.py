@@ -10,8 +10,8 @@ SMALL: dict[str, Case] = {
     "strided": ((2, 8, 7, 2), (3, 3, 2, 4), {"padding": "SAME", "window_strides": (2, 3)}),
     "strided past the edge": ((1, 8, 8, 2), (2, 2, 2, 3), {"padding": "VALID", "window_strides": (3, 3)}),
     "stem": ((2, 15, 14, 3), (7, 7, 3, 16), {"padding": ((3, 3), (3, 3)), "window_strides": (2, 2)}),
-    "stem, stride 3": ((1, 10, 11, 1), (4, 5, 1, 16), {"padding": ((1, 2), (0, 4)), "window_strides": (3, 2)}),
-    "stem, cut at the end": ((1, 12, 12, 1), (3, 3, 1, 8), {"padding": ((1, -2), (0, -1)), "window_strides": (2, 2)}),
+    "stem, stride 3": ((1, 10, 11, 2), (4, 5, 2, 16), {"padding": ((1, 2), (0, 4)), "window_strides": (3, 2)}),
+    "stem, cut at the end": ((1, 12, 12, 2), (3, 3, 2, 8), {"padding": ((1, -2), (0, -1)), "window_strides": (2, 2)}),
     "stem, one axis": ((2, 17, 2), (5, 2, 8), {"padding": ((2, 2),), "window_strides": (4,)}),
     "stem, channels first": (
         (2, 3, 12, 13),
