@@ -5,11 +5,14 @@
 """
 
 from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
+from jaxplain.methods.deconvnet import deconvnet as deconvnet
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
 from jaxplain.methods.grad_cam_pp import grad_cam_pp as grad_cam_pp
 from jaxplain.methods.gradient import gradient as gradient
+from jaxplain.methods.guided_backprop import guided_backprop as guided_backprop
+from jaxplain.methods.guided_grad_cam import guided_grad_cam as guided_grad_cam
 from jaxplain.methods.hires_cam import hires_cam as hires_cam
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients

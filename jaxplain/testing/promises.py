@@ -16,7 +16,7 @@ from jaxplain._registry import Entry
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit, Logits
-from jaxplain.testing.networks import LAYER, images, smooth_network
+from jaxplain.testing.networks import LAYER, images, relu_network, smooth_network
 from jaxplain.testing.tolerance import tol
 
 SAMPLES = 7
@@ -36,12 +36,20 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
     return keywords | {name: value for name, value in small.items() if name in entry.knobs}
 
 
+def network_for(entry: Entry) -> Model:
+    """Return the network on which a method is held to its promises: smooth, unless its notes say ``needs_relu``.
+
+    Of the ReLU networks seed 8 is one with Grad-CAMs that are positive almost everywhere: not all maps are zero.
+    """
+    return relu_network(8) if entry.notes.get("needs_relu") else smooth_network()
+
+
 def check_promises(entry: Entry, model: Model | None = None) -> None:
-    """Hold a method to all promises, on a smooth network.
+    """Hold a method to all promises, on a small network.
 
     Args:
         entry: The method's entry in the registry.
-        model: Another network of the same input shape; ``smooth_network()`` by default.
+        model: Another network of the same input shape; ``network_for(entry)`` by default.
 
     Raises:
         AssertionError: A promise is broken.
@@ -50,7 +58,7 @@ def check_promises(entry: Entry, model: Model | None = None) -> None:
         >>> from jaxplain._registry import find_method
         >>> check_promises(find_method("gradient"))
     """
-    model = model or smooth_network()
+    model = model or network_for(entry)
     for check in PROMISES:
         check(entry, model)
 

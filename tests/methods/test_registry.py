@@ -5,14 +5,13 @@ import pytest
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._registry import METHODS
 from jaxplain.testing.axioms import check_axiom
-from jaxplain.testing.networks import smooth_network
-from jaxplain.testing.promises import PROMISES
+from jaxplain.testing.promises import PROMISES, network_for
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_promise(name, promise):
-    promise(METHODS[name], smooth_network())
+    promise(METHODS[name], network_for(METHODS[name]))
 
 
 @pytest.mark.parametrize(
