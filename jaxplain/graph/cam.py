@@ -86,8 +86,8 @@ def check_space(where: str, names: tuple[str, ...], activations: tuple[Array, ..
             )
 
 
-def per_score(combine: Callable[[Array, Array], Array], score: Array) -> Callable[[Array, Array], Array]:
-    """Lift a function of one score's gradient and the activation to the gradients of a vector of scores."""
+def per_score(combine: Callable[..., Array], score: Array) -> Callable[..., Array]:
+    """Lift a function of one score's gradients and the activation to the gradients of a vector of scores."""
     return jax.vmap(combine, in_axes=(0, None)) if score.ndim else combine
 
 

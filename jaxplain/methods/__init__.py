@@ -23,6 +23,10 @@ from jaxplain.methods.layer_cam import layer_cam as layer_cam
 from jaxplain.methods.occlusion import occlusion as occlusion
 from jaxplain.methods.score_cam import score_cam as score_cam
 from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam
+from jaxplain.methods.smooth_grad_cam_pp import smooth_grad_cam_pp as smooth_grad_cam_pp
+from jaxplain.methods.smooth_grad_cam_pp import (
+    smooth_grad_cam_pp_with_diagnostics as smooth_grad_cam_pp_with_diagnostics,
+)
 from jaxplain.methods.smoothgrad import smoothgrad as smoothgrad
 from jaxplain.methods.smoothgrad import smoothgrad_with_diagnostics as smoothgrad_with_diagnostics
 from jaxplain.methods.smoothgrad_squared import smoothgrad_squared as smoothgrad_squared

@@ -43,16 +43,19 @@ def _linear() -> ClosedForm:
     # Masks (0 1/3; 2/3 1) and (1 0; 1/2 1/2) leave the scores -2/3 + 4 + 3 = 19/3 and -1 + 3 + 3/2 = 7/2.
     share = 1 / (1 + np.exp(7 / 2 - 19 / 3))
     drops = 5 * FIRST + SECOND  # the channels hold 5 and 1 of the score 6
+    plus_plus = (
+        _at(paper[0] * FIRST + paper[1] * SECOND),
+        _at(product[0] * FIRST + product[1] * SECOND, denominator="product_sum"),
+    )
     return ClosedForm(
         "two channels",
         lambda x: jnp.sum(jnp.asarray(GRADIENT) * checkpoint_name(x, LAYER)),
         ACTIVATION,
         {
             "grad_cam": _both(0.5 * FIRST + SECOND),  # means 2/4 and 4/4
-            "grad_cam_pp": (
-                _at(paper[0] * FIRST + paper[1] * SECOND),
-                _at(product[0] * FIRST + product[1] * SECOND, denominator="product_sum"),
-            ),
+            "grad_cam_pp": plus_plus,
+            # Noise does not move the gradients of a linear score.
+            "smooth_grad_cam_pp": tuple(_at(one.map, **{**one.keywords, "n_samples": 3}) for one in plus_plus),
             "xgrad_cam": (_at(0.5 * FIRST + 0.25 * SECOND),),  # 5/10 and 1/4
             "hires_cam": _both(hires),
             "layer_cam": (_at([[1, 0], [6, 3]]),),  # 1 + 0, 0 + 0; 6 + 0, 0 + 3
@@ -108,9 +111,9 @@ def _no_gradient() -> ClosedForm:
     names = "grad_cam", "grad_cam_pp", "xgrad_cam", "hires_cam", "layer_cam", "eigen_grad_cam", "shapley_cam"
     return ClosedForm(
         "two channels behind a closed gate",
-        lambda x: jnp.sum(jax.nn.relu(checkpoint_name(x, LAYER) - 5)),
+        lambda x: jnp.sum(jax.nn.relu(checkpoint_name(x, LAYER) - 50)),
         ACTIVATION,
-        {name: (zero,) for name in (*names, "ablation_cam")}
+        {name: (zero,) for name in (*names, "ablation_cam", "smooth_grad_cam_pp")}
         | {"grad_cam_pp": (zero, _at(zero.map, denominator="product_sum"))},
     )
 
