@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
-from jaxplain.graph.constants import ELEMENTWISE, SPREADING, Numbers, apply, known_numbers, number_of, read
+from jaxplain.graph.constants import ELEMENTWISE, SPREADING, Numbers, apply, known_numbers, number_of, read, trying
 from jaxplain.graph.flow import Step
 from jaxplain.graph.known_activations import ALIASES, GRID, KINDS, kind_of_values
 from jaxplain.graph.operations import activation_name
@@ -48,6 +47,7 @@ def recognize(traced: Traced, found: Iterable[Step]) -> dict[Site, Activation]:
         found: Its steps, from ``flow.steps``.
 
     Example:
+        >>> import jax
         >>> from jaxplain.graph.flow import steps
         >>> from jaxplain.graph.trace import trace
         >>> traced = trace(lambda x: jnp.where(x > 0, x, 0.0) + jax.nn.gelu(x), jnp.ones(3))
@@ -60,7 +60,7 @@ def recognize(traced: Traced, found: Iterable[Step]) -> dict[Site, Activation]:
         programs.setdefault(step.site[:-1], {})[step.site[-1]] = step
     recognized: dict[Site, Activation] = {}
     claimed: set[Site] = set()
-    with jax.ensure_compile_time_eval():
+    with trying():
         for here in sorted(programs):
             if any(here[: len(site)] == site for site in claimed):
                 continue

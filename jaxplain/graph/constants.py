@@ -3,7 +3,8 @@
 Only single numbers are followed, in whatever shape they are spread; weights and other captured arrays are not known.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,9 +41,16 @@ def known_numbers(program: Program) -> dict[Site, Numbers]:
         {2.0}
     """
     found: dict[Site, Numbers] = {}
-    with jax.ensure_compile_time_eval():
+    with trying():
         _walk(program, [None] * len(program.inputs), (), found)
     return found
+
+
+@contextlib.contextmanager
+def trying() -> Iterator[None]:
+    """Compute at once, also while tracing, without alarm at what overflows or is undefined."""
+    with jax.ensure_compile_time_eval(), jax.debug_nans(False), jax.debug_infs(False):
+        yield
 
 
 def number_of(value: Any) -> Any:

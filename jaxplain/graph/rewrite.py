@@ -76,13 +76,14 @@ def rewrite(f: Model | Callable[[PyTree], PyTree], rules: Rules) -> Rewritten:
         >>> jax.value_and_grad(straight)(jnp.array([-1.0, 2.0]))
         (Array(2., dtype=float32), Array([1., 1.], dtype=float32))
     """
-    for pair in rules:
+    pairs = tuple(rules)
+    for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0]) and isinstance(pair[1], Rule)):
             raise InputTypeError(
                 f"rewrite: {pair!r} is no pair (predicate, rule); a predicate is called with a Block, a rule has a "
                 "method backward(call, cotangents)."
             )
-    return Rewritten(f, tuple(rules))
+    return Rewritten(f, pairs)
 
 
 def _on_run(placed: Placed, rule: Any) -> OnRun:

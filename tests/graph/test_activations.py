@@ -140,3 +140,17 @@ def test_found_in_every_body_under_jit():
     jax.vmap(lambda x: (found.extend(kinds(f, x)), x)[1])(X)
     jax.grad(lambda x: (found.extend(kinds(f, x)), x.sum())[1])(X)
     assert sorted(found) == sorted(3 * ["relu", "relu", "silu", "gelu", "tanh"])
+
+
+def test_trying_values_raises_no_alarm():
+    """The grid holds points at which a function is not defined or overflows; a user's alarms are for his own values."""
+    with jax.debug_nans(True), jax.debug_infs(True):
+        assert kinds(lambda x: jnp.sqrt(jnp.log(jnp.exp(jnp.abs(x)))) + nn.softplus(x), jnp.ones(3)) == ["softplus"]
+
+
+def test_keys_and_integers_are_no_obstacle():
+    def f(x):
+        noise = jax.random.normal(jax.random.key(0), x.shape)
+        return nn.relu(x + noise) * jax.random.bernoulli(jax.random.key(1), 0.5, x.shape).astype(x.dtype)
+
+    assert kinds(f) == ["relu"]

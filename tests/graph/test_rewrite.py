@@ -229,6 +229,23 @@ def test_weights_of_a_block_with_a_rule(x64):
     np.testing.assert_allclose(of_x, 3 * want_x)
 
 
+def test_dropout_keys_and_indices_pass_by():
+    """Inputs of a block that are keys or integers have no cotangent."""
+
+    def f(x):
+        kept = jax.random.bernoulli(jax.random.key(1), 0.5, x.shape)
+        return jnp.sum(jnp.take(jnp.where(kept, nn.relu(x), 0) ** 2, jnp.array([0, 2, 2])))
+
+    every = ((lambda block: block.kind not in ("reduce_sum",), Times(1.0)),)
+    np.testing.assert_allclose(jax.grad(rewrite(f, every))(X), jax.grad(f)(X), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.grad(rewrite(f, every)))(X), jax.grad(f)(X), rtol=1e-6)
+
+
+def test_a_model_stands_for_its_outputs():
+    x = jnp.asarray(images(1)[0])
+    np.testing.assert_array_equal(rewrite(relu_network(), GUIDED)(x), relu_network()(x[None])[0])
+
+
 def test_arrays_of_a_rule_are_traced():
     @pytree
     class Scaled:
