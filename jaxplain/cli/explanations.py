@@ -43,7 +43,7 @@ def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, w
             keywords[name] = None
     try:
         knobs = entry.check_knobs(keywords)
-        entry.check_context({"key": True, **keywords})
+        entry.check_context(keywords, later=("key",))
     except InputError as error:
         raise InputError(f"{table} {_for_files(entry, error)}") from error
     for name in entry.context:
