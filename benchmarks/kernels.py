@@ -17,13 +17,13 @@ import numpy as np
 from jax import lax
 
 from benchmarks.record import facts, keep, spread
-from jaxplain_kernels.convolution import Spec, convolve
+from jaxplain_kernels.convolution import convolve
 from jaxplain_kernels.convolution.cases import LARGE as CONVOLUTIONS
+from jaxplain_kernels.convolution.cases import plain_and_spec
 from jaxplain_kernels.pool import max_pool
 from jaxplain_kernels.pool.cases import LARGE as POOLS
 
 LOOPS = 4
-NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 Op = Callable[[jax.Array], jax.Array]
 
 
@@ -36,17 +36,14 @@ def forms() -> dict[str, tuple[tuple[int, ...], Op, Op]]:
             lambda x, w=window, s=strides, p=padding: lax.reduce_window(x, -jnp.inf, lax.max, w, s, p),
             lambda x, w=window, s=strides, p=padding: max_pool(x, window=w, strides=s, padding=p),
         )
-    for name, (shape, kernel_shape, settings) in CONVOLUTIONS.items():
-        kernel = _random(kernel_shape, 1)
-        n = len(shape) - 2
-        full = {"window_strides": (1,) * n, "dimension_numbers": NAMES[n], **settings}
-
-        def plain(x: jax.Array, kernel: jax.Array = kernel, full: dict[str, Any] = full) -> jax.Array:
-            return lax.conv_general_dilated(x, kernel, **full)
-
-        (equation,) = jax.make_jaxpr(plain)(jnp.zeros(shape)).eqns
-        spec = Spec(**{name: equation.params[name] for name in Spec._fields})
-        found[f"convolution, {name}"] = (shape, plain, lambda x, k=kernel, s=spec: convolve(x, k, s))
+    for name, case in CONVOLUTIONS.items():
+        plain, spec = plain_and_spec(case)
+        kernel = _random(case[1], 1)
+        found[f"convolution, {name}"] = (
+            case[0],
+            lambda x, f=plain, k=kernel: f(x, k),
+            lambda x, k=kernel, s=spec: convolve(x, k, s),
+        )
     return found
 
 

@@ -37,7 +37,6 @@ AXIOMS = (
     "dummy",
     "sensitivity",
     "symmetry",
-    "class_discriminative",
 )
 
 

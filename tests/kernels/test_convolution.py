@@ -4,32 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 from jaxplain.testing import tol
-from jaxplain_kernels.convolution import Spec, convolve
+from jaxplain_kernels.convolution import convolve
 from jaxplain_kernels.convolution.api import is_coarse, is_pointwise
-from jaxplain_kernels.convolution.cases import SMALL
-
-NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
-
-
-def settings_of(case):
-    """The settings as an equation has them, read off the traced program."""
-    shape, kernel, settings = case
-    n = len(shape) - 2
-    settings = {"window_strides": (1,) * n, "dimension_numbers": NAMES[n], **settings}
-
-    def plain(x, kernel):
-        return lax.conv_general_dilated(x, kernel, **settings)
-
-    (equation,) = jax.make_jaxpr(plain)(jnp.zeros(shape), jnp.zeros(kernel)).eqns
-    return plain, Spec(**{name: equation.params[name] for name in Spec._fields})
+from jaxplain_kernels.convolution.cases import SMALL, plain_and_spec
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_values_and_derivatives_are_those_of_jax(x64, name):
-    plain, spec = settings_of(SMALL[name])
+    plain, spec = plain_and_spec(SMALL[name])
     rng = np.random.default_rng(0)
     x, kernel = (jnp.asarray(rng.normal(size=size)) for size in SMALL[name][:2])
 
@@ -51,13 +35,13 @@ def test_values_and_derivatives_are_those_of_jax(x64, name):
 def test_every_form_has_cases():
     forms = {"pointwise": 0, "coarse": 0, "ordinary": 0}
     for case in SMALL.values():
-        spec, kernel = settings_of(case)[1], case[1]
+        spec, kernel = plain_and_spec(case)[1], case[1]
         forms["pointwise" if is_pointwise(kernel, spec) else "coarse" if is_coarse(kernel, spec) else "ordinary"] += 1
     assert min(forms.values()) >= 4, forms
 
 
 def test_bfloat16_keeps_its_dtype():
-    plain, spec = settings_of(SMALL["stem"])
+    plain, spec = plain_and_spec(SMALL["stem"])
     x, kernel = (jnp.ones(size, jnp.bfloat16) for size in SMALL["stem"][:2])
     value, pull = jax.vjp(lambda x: convolve(x, kernel, spec), x)
     assert value.dtype == pull(value)[0].dtype == jnp.bfloat16

@@ -1,6 +1,13 @@
 """Shapes that the tests and the benchmark share: name -> (input, kernel, settings), channels last unless numbered."""
 
+from collections.abc import Callable
 from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxplain_kernels.convolution.api import Spec
 
 Case = tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]
 
@@ -51,3 +58,17 @@ LARGE: dict[str, Case] = {
     "resnet 1x1, strided": ((8, 56, 56, 256), (1, 1, 256, 512), {"padding": "VALID", "window_strides": (2, 2)}),
     "vit patches": ((8, 224, 224, 3), (16, 16, 3, 768), {"padding": "VALID", "window_strides": (16, 16)}),
 }
+NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
+
+
+def plain_and_spec(case: Case) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], Spec]:
+    """Return a case's convolution as JAX has it, and its settings as the traced equation has them."""
+    shape, kernel, settings = case
+    n = len(shape) - 2
+    settings = {"window_strides": (1,) * n, "dimension_numbers": NAMES[n], **settings}
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, **settings)
+
+    (equation,) = jax.make_jaxpr(plain)(jnp.zeros(shape), jnp.zeros(kernel)).eqns
+    return plain, Spec(**{name: equation.params[name] for name in Spec._fields})
