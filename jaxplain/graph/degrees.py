@@ -9,12 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from jaxplain import _compat
 from jaxplain._compat import Equation
+from jaxplain.graph.strides import LAYOUT, Axis, Layout, NoLayout, digits_of, laid, spread, whole, zeroed
 
-LAYOUT = frozenset(("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose"))
 CONVERTING = frozenset(("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision", "name"))
 _TOGETHER = frozenset(("add", "add_any", "sub", "max", "min", "clamp", "neg", "abs")) | CONVERTING
 _COMPARING = frozenset(("eq", "ne", "gt", "ge", "lt", "le"))
@@ -26,14 +24,14 @@ class Part:
     """What is known of one value of a block.
 
     Args:
-        entries: For each of its entries, the entry of the source from which it follows; of a statistic, the first
+        layout: For each of its entries, the entry of the source from which it follows; of a statistic, the first
             entry of the group over which it was taken.
         degree: The degree in the source.
         is_statistic: Whether it follows from groups of entries alone.
         of_squares: Whether a sum of values of degree two is in it.
     """
 
-    entries: np.ndarray
+    layout: Layout
     degree: float = 1
     is_statistic: bool = False
     of_squares: bool = False
@@ -56,14 +54,13 @@ class Degrees:
     """
 
     def __init__(self, equations: Sequence[Equation], source: Any) -> None:
-        shape = tuple(source.aval.shape)
-        self.groups: np.ndarray | None = None
-        """For each entry of the source, flattened, the first entry of its group; None if groups are single entries."""
-        self.size = int(np.prod(shape, dtype=int))
-        self.parts: dict[Any, Part] = {source: Part(np.arange(self.size, dtype=np.int32).reshape(shape))}
-        self._follow(equations, self.parts)
-        if self.groups is not None and np.array_equal(self.groups, np.arange(self.size)):
-            self.groups = None
+        self.groups: Axis = ()
+        """The digits of the source's entries in which those of one group differ; none without statistics."""
+        self.parts: dict[Any, Part] = {source: Part(whole(tuple(source.aval.shape)))}
+        try:
+            self._follow(equations, self.parts)
+        except NoLayout as error:
+            raise NoParts from error
 
     def _follow(self, equations: Sequence[Equation], parts: dict[Any, Part]) -> None:
         for equation in equations:
@@ -84,51 +81,32 @@ class Degrees:
         name = equation.primitive.name
         if name in LAYOUT or name in _REDUCING:
             (one,) = [operand for operand in operands if operand is not None]
-            return self._reduced(equation, one) if name in _REDUCING else replace(one, entries=_laid(equation, one))
+            if name in _REDUCING:
+                return self._reduced(equation, one)
+            return replace(one, layout=laid(equation, one.layout))
         degree = _degree(equation, operands)
         moving = [operand for operand in operands if operand is not None]
         return self._joined(moving, tuple(equation.outvars[0].aval.shape), degree)
 
     def _joined(self, moving: Sequence[Part], shape: tuple[int, ...], degree: float) -> Part:
         """Return the part of an entrywise function of several; their entries must belong together."""
-        spread = [replace(part, entries=np.broadcast_to(part.entries, shape)) for part in moving]
-        base = next((part for part in spread if not part.is_statistic), spread[0])
-        for part in spread:
-            want = base.entries
-            if part.is_statistic and not base.is_statistic:
-                if self.groups is None:
-                    raise NoParts
-                want = self.groups[base.entries]
-            if part.entries is not want and not np.array_equal(part.entries, want):
-                raise NoParts
-        return replace(base, degree=degree, of_squares=any(part.of_squares for part in moving))
+        base = next((part for part in moving if not part.is_statistic), moving[0])
+        layout = spread(base.layout, shape)
+        of_groups = layout if base.is_statistic else zeroed(layout, self.groups)
+        if any(spread(part.layout, shape) != (of_groups if part.is_statistic else layout) for part in moving):
+            raise NoParts
+        return Part(layout, degree, base.is_statistic, any(part.of_squares for part in moving))
 
     def _reduced(self, equation: Equation, part: Part) -> Part:
-        if part.is_statistic or part.entries.size != self.size:
-            raise NoParts
-        axes = tuple(int(axis) for axis in equation.params["axes"])
-        first = np.min(part.entries, axis=axes, keepdims=True)
-        groups = np.empty(self.size, np.int32)
-        groups[part.entries] = first
-        if self.groups is not None and not np.array_equal(self.groups, groups):
+        axes = {int(axis) for axis in equation.params["axes"]}
+        groups = digits_of(part.layout, axes)
+        spread_out = any(stride == 0 for axis in part.layout for _, stride in axis)
+        if part.is_statistic or spread_out or (self.groups and self.groups != groups):
             raise NoParts
         self.groups = groups
         squares = equation.primitive.name == "reduce_sum" and part.degree == 2
-        return Part(np.squeeze(first, axes), part.degree, True, part.of_squares or squares)
-
-
-def _laid(equation: Equation, part: Part) -> np.ndarray:
-    """Return the entries of a value that is spread or laid out anew."""
-    shape = tuple(equation.outvars[0].aval.shape)
-    if equation.primitive.name == "transpose":
-        return np.transpose(part.entries, [int(axis) for axis in equation.params["permutation"]])
-    if equation.primitive.name == "broadcast_in_dim":
-        places = [int(axis) for axis in equation.params["broadcast_dimensions"]]
-        middle = [part.entries.shape[places.index(k)] if k in places else 1 for k in range(len(shape))]
-        return np.broadcast_to(part.entries.reshape(middle), shape)
-    if equation.params.get("dimensions") is not None and equation.primitive.name == "reshape":
-        raise NoParts
-    return part.entries.reshape(shape)
+        kept = tuple(axis for place, axis in enumerate(part.layout) if place not in axes)
+        return Part(kept, part.degree, True, part.of_squares or squares)
 
 
 def _degree(equation: Equation, operands: Sequence[Part | None]) -> float:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from jaxplain._compat import Equation
 from jaxplain.graph.degrees import Degrees, NoParts, is_layout, is_polynomial
+from jaxplain.graph.strides import whole
 from jaxplain.graph.walk import Run
 from jaxplain.graph.wiring import Wiring
 
@@ -70,12 +69,10 @@ def _kind(run: Run, source: Any, value: Any, factor: Any, shift: Any) -> str:
     over, under, result = parts[value], parts[factor], parts[run.equations[-1].outvars[0]]
     if over.is_statistic or over.degree != 1 or result.degree != 0 or not (under.is_statistic and under.of_squares):
         return ""
-    if groups is None:
+    if not groups:
         return ""
     if shift is None:
         return "rms_norm"
     if not (parts[shift].is_statistic and parts[shift].degree == 1) or parts[shift].of_squares:
         return ""
-    length = source.aval.shape[-1]
-    rows = np.arange(groups.size) // length * length
-    return "layer_norm" if np.array_equal(groups, rows) else "group_norm"
+    return "layer_norm" if groups == whole(tuple(source.aval.shape))[-1] else "group_norm"

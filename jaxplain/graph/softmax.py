@@ -63,6 +63,6 @@ def _sources(wiring: Wiring, given: Any) -> Iterator[Any]:
 
 def _has_groups(run: Run, source: Any) -> bool:
     try:
-        return Degrees(run.equations, source).groups is not None
+        return bool(Degrees(run.equations, source).groups)
     except NoParts:
         return False
