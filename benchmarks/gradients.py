@@ -22,7 +22,7 @@ from benchmarks.record import facts, keep, spread
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit
-from jaxplain.graph.speed import with_fast_gradients
+from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.models import random_resnet, resnet18, resnet50
 
 NETWORKS = {"resnet18": (resnet18, 1.2), "resnet50": (resnet50, 1.4)}

@@ -14,18 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxplain.methods  # noqa: F401  (fills the registry)
-from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree, ScoreFn
-from jaxplain.core.baselines import Constant
 from jaxplain.core.fitting import check_classes, check_images, check_target
 from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
-from jaxplain.graph.speed import with_fast_gradients
-
-BASELINE_STREAM = np.uint32(0x6A78)
-"""Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
+from jaxplain.engine.context import canonical, context_axes, resolved, traced_context
+from jaxplain.graph.rewrite import with_fast_gradients
 
 
 @dataclass(frozen=True)
@@ -83,11 +79,15 @@ def prepare(
     statics = {name: value for name, value in knobs.items() if entry.knobs[name].kind != "traced"}
     context: dict[str, Any] = {}
     for name in entry.context:
-        if name == "layer":
-            layer = given[name]
-            statics[name] = layer if isinstance(layer, str) else tuple(layer)
-        elif name != "key":
-            context[name] = _fitting(entry.name, name, given[name], x_shape)
+        value = given.get(name)
+        if name == "key" or (value is None and name in entry.optional):
+            continue
+        if isinstance(value, str) and name in ("layer", "composite"):
+            statics[name] = value
+        elif name == "layer":
+            statics[name] = tuple(value or ())
+        else:
+            context[name] = traced_context(entry.name, name, value, x_shape)
     traced = {name: value for name, value in knobs.items() if entry.knobs[name].kind == "traced"}
     return Program(method, _pairs(statics), diagnosed and entry.with_diagnostics is not None), Arguments(
         context, traced
@@ -112,21 +112,21 @@ def explain_batch(
         Maps ``(batch, *t, *in)`` and the figures of their error, an empty dictionary where there are none.
     """
     entry = program.entry
-    context_axes = {name: _context_axes(value, x.ndim) for name, value in arguments.context.items()}
+    axes = {name: context_axes(value, x.ndim) for name, value in arguments.context.items()}
 
     def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
         f: ScoreFn = Score(score.model, target, extras)
         if entry.notes.get("plain_gradient") and jax.default_backend() == "cpu":
             f = with_fast_gradients(f)
         own = None if key is None else image_key(key, words)
-        keywords: dict[str, Any] = {name: _resolve(value, x, own) for name, value in context.items()}
+        keywords: dict[str, Any] = {name: resolved(value, x, own) for name, value in context.items()}
         if "key" in entry.context:
             keywords["key"] = own
         run = entry.with_diagnostics if program.diagnosed else entry.function
         result = run(f, x, **keywords, **arguments.knobs, **dict(program.statics))  # type: ignore[misc]
         return result if program.diagnosed else (result, {})
 
-    return jax.vmap(one, in_axes=(0, 0, 0, 0, context_axes))(score.target, score.extras, x, ids, arguments.context)
+    return jax.vmap(one, in_axes=(0, 0, 0, 0, axes))(score.target, score.extras, x, ids, arguments.context)
 
 
 def image_axes(score: Score, x_shape: tuple[int, ...], n_images: int | None = None) -> tuple[int | None, ...]:
@@ -213,47 +213,5 @@ def id_words(ids: np.ndarray) -> np.ndarray:
     return np.stack([ids >> np.uint64(32), ids & np.uint64(0xFFFFFFFF)], axis=-1).astype(np.uint32)
 
 
-def canonical(tree: PyTree) -> PyTree:
-    """Give every leaf one strong dtype, so that labels as Python or NumPy integers make one program."""
-
-    def strong(leaf: Any) -> Any:
-        array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
-        if jnp.issubdtype(array.dtype, jnp.integer):
-            return array.astype(np.int32)
-        if isinstance(leaf, float):
-            return array.astype(np.float32)
-        return array
-
-    return jax.tree.map(strong, tree)
-
-
 def _pairs(statics: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(statics.items()))
-
-
-def _fitting(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """Return a context value as an array of the example's rank (or with images in front), or as a baseline."""
-    if callable(value):
-        return canonical(value)
-    array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
-    if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
-        return array
-    own = (1,) * (len(shape) - array.ndim) + array.shape
-    if len(own) != len(shape) or any(size not in (1, full) for size, full in zip(own, shape, strict=True)):
-        raise InputError(
-            f"{where}: {name} of shape {array.shape} does not fit examples of shape {shape}; pass that shape, "
-            "one per image, a number, or one number per channel."
-        )
-    return Constant(jnp.asarray(array))
-
-
-def _context_axes(value: Any, batch_ndim: int) -> Any:
-    if callable(value):
-        return jax.tree.map(lambda _: None, value)
-    return 0 if value.ndim == batch_ndim else None
-
-
-def _resolve(value: Any, x: Array, key: Array | None) -> Array:
-    if callable(value):
-        return value(x, None if key is None else jax.random.fold_in(key, BASELINE_STREAM))
-    return value.astype(x.dtype)

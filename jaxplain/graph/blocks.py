@@ -1,19 +1,23 @@
 """The blocks of a traced function: the places at which a rule can act.
 
-Calls, remat, scan and cond are looked into; a recognized activation is one block; a custom derivative rule of the
-network's author is a block, and so is what lies inside it.
+Calls, remat, scan and cond are looked into. Some equations belong together: an activation, an affine run, a softmax, a
+normalization. An activation is one block; the others are blocks with parts, so that a rule may take them as a whole or,
+where none does, their parts. A custom derivative rule of the network's author is a block, and so is what lies inside.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxplain import _compat
 from jaxplain.graph.activations import Activation, recognize
+from jaxplain.graph.affine import AffineRun, affine_runs
 from jaxplain.graph.flow import Step, steps
 from jaxplain.graph.names import naming, place
-from jaxplain.graph.operations import operation_name
+from jaxplain.graph.operations import kind_of_operands, operation_name
+from jaxplain.graph.structures import structures
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
 
@@ -23,13 +27,16 @@ class Block:
     """What a predicate sees of a place in the network.
 
     Args:
-        kind: What is computed: ``conv``, ``dot``, ``relu``, ``max_pool`` or the name of the primitive.
+        kind: What is computed: ``conv``, ``dot``, ``relu``, ``max_pool``, ``softmax``, ``layer_norm``, ``sum`` (of two
+            values that depend on the input), ``bilinear`` (their product), or the name of the primitive.
         path: The module path, ``""`` outside of all modules.
         position: Its number among the blocks in the order of evaluation, those inside custom derivative rules counted;
-            None inside a scan, where it runs many times.
+            parts have that of the whole; None inside a scan, where it runs many times.
         shape: The shape of its first output, with the network's batch axis.
         dtype: The dtype of its first output.
         source: The line of the user's code.
+        parts: What its equations compute, where there are several.
+        reads_input: Whether it reads the input itself, moved at most (reshaped, transposed, padded).
     """
 
     kind: str
@@ -38,6 +45,8 @@ class Block:
     shape: tuple[int, ...]
     dtype: str
     source: str
+    parts: tuple[str, ...] = ()
+    reads_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,9 @@ class Placed:
         nature: Whether JAX differentiates it: "plain", "custom" by its author's rule, "opaque", or "while", inside a
             loop that has no gradient.
         within: The sites of the custom derivative rules around it.
+        parts: The blocks that it consists of, where a rule may take them one by one.
+        affine: The run as an affine map, where it is one.
+        held: The variable inside the run that relevance methods hold constant, in normalizations.
     """
 
     block: Block
@@ -60,18 +72,27 @@ class Placed:
     moving: tuple[bool, ...]
     nature: str
     within: tuple[Site, ...]
+    parts: "tuple[Placed, ...]" = field(default=(), repr=False)
+    affine: AffineRun | None = None
+    held: Any = None
+
+
+class _Group(NamedTuple):
+    kind: str
+    run: Run
+    affine: AffineRun | None
+    held: Any
 
 
 def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
     """Return the blocks that depend on the input, in the order of evaluation, and how many others do not."""
     found = steps(traced)
     activations = recognize(traced, found)
-    candidates = [step for step in found if _is_block(step, activations)]
-    hidden = _hidden(activations)
-    seen = [step for step in candidates if not _inside(step.site, hidden)]
+    seen = _elementary(found, activations)
     customs = {step.site for step in seen if _is_custom(step, activations)}
     places = {step.site: place(step.scopes) for step in seen}
     name_of = naming(places[step.site] for step in seen if step.depends)
+    by_site = {step.site: step for step in found}
     placed: list[Placed] = []
     n_independent = 0
     for step in seen:
@@ -81,22 +102,87 @@ def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
             continue
         activation = activations.get(step.site)
         run = activation.run if activation else Run.of(traced.program_at(step.site), step.site[-1:])
-        block = _block(step, activation, name_of(places[step.site].path), len(placed))
-        placed.append(Placed(block, step.site, run, _moving(step, activation, run), _nature(step), within))
-    return placed, n_independent
+        inside = _steps_of(run, step.site, by_site)
+        kind = activation.kind if activation else _kind(step)
+        block = _block(kind, step, inside, name_of(places[step.site].path))
+        placed.append(Placed(block, step.site, run, _moving(run, inside), _nature(step), within))
+    groups = _groups(traced, found, activations)
+    return _grouped(placed, groups, by_site), n_independent
 
 
-def _is_block(step: Step, activations: dict[Site, Activation]) -> bool:
+def _groups(traced: Traced, found: Sequence[Step], activations: Mapping[Site, Activation]) -> dict[Site, _Group]:
+    """Return the equations that belong together, by the site of the last one."""
+    structured = structures(traced, found, activations)
+    runs = {
+        **{site: one.run for site, one in activations.items()},
+        **{site: one.run for site, one in structured.items()},
+    }
+    taken = frozenset((*site[:-1], position) for site, run in runs.items() for position in run.positions)
+    groups = {site: _Group(one.kind, one.run, None, one.statistic) for site, one in structured.items()}
+    for one in affine_runs(traced, found, taken):
+        groups[one.site] = _Group(one.parts[0], one.run, one, None)
+    return groups
+
+
+def _grouped(placed: Sequence[Placed], groups: Mapping[Site, _Group], by_site: Mapping[Site, Step]) -> list[Placed]:
+    """Put blocks with parts in the place of their last part."""
+    owner = {(*site[:-1], position): site for site, group in groups.items() for position in group.run.positions}
+    ordered: dict[int, Placed] = {}
+    members: dict[Site, dict[int, Placed]] = {}
+    for number, one in enumerate(placed):
+        site = next((owner[one.site[:n]] for n in range(1, len(one.site) + 1) if one.site[:n] in owner), None)
+        if site is None:
+            ordered[number] = one
+        else:
+            members.setdefault(site, {})[number] = one
+    for site, parts in members.items():
+        ordered[max(parts)] = _group(groups[site], tuple(parts.values()), site, by_site)
+    return [_numbered(ordered[place], number) for number, place in enumerate(sorted(ordered))]
+
+
+def _numbered(one: Placed, number: int) -> Placed:
+    block = one.block if one.block.position is None else replace(one.block, position=number)
+    return replace(one, block=block, parts=tuple(_numbered(part, number) for part in one.parts))
+
+
+def _group(group: _Group, parts: tuple[Placed, ...], site: Site, by_site: Mapping[Site, Step]) -> Placed:
+    first = parts[0]
+    names = tuple(part.block.kind for part in parts)
+    inside = _steps_of(group.run, site, by_site)
+    block = _block(group.kind, by_site[site], inside, first.block.path, names, first.block.source)
+    moving = _moving(group.run, inside)
+    natures = {part.nature for part in parts}
+    nature = natures.pop() if len(natures) == 1 else "plain"
+    return Placed(
+        block,
+        site,
+        group.run,
+        moving,
+        nature,
+        first.within,
+        parts if len(parts) > 1 else (),
+        group.affine,
+        group.held,
+    )
+
+
+def _elementary(found: Sequence[Step], activations: Mapping[Site, Activation]) -> list[Step]:
+    """Return the steps that are blocks by themselves, of an activation the last one."""
+    hidden = _hidden(activations)
+    return [step for step in found if _is_block(step, activations) and not _inside(step.site, hidden)]
+
+
+def _is_block(step: Step, activations: Mapping[Site, Activation]) -> bool:
     if step.site in activations or not _compat.bodies_of(step.equation):
         return True
     return _compat.kind_of(step.equation) in ("custom", "opaque")
 
 
-def _is_custom(step: Step, activations: dict[Site, Activation]) -> bool:
+def _is_custom(step: Step, activations: Mapping[Site, Activation]) -> bool:
     return _compat.kind_of(step.equation) == "custom" and step.site not in activations
 
 
-def _hidden(activations: dict[Site, Activation]) -> dict[Site, bool]:
+def _hidden(activations: Mapping[Site, Activation]) -> dict[Site, bool]:
     """Return the sites that belong to an activation; True where the equation itself is not the block either."""
     return {
         (*site[:-1], position): position != site[-1]
@@ -109,25 +195,50 @@ def _inside(site: Site, hidden: dict[Site, bool]) -> bool:
     return hidden.get(site, False) or any(site[:length] in hidden for length in range(1, len(site)))
 
 
-def _block(step: Step, activation: Activation | None, path: str, position: int) -> Block:
+def _steps_of(run: Run, site: Site, by_site: Mapping[Site, Step]) -> list[Step]:
+    return [by_site[(*site[:-1], position)] for position in run.positions]
+
+
+def _kind(step: Step) -> str:
+    depending = [atom for atom, flow in zip(step.equation.invars, step.inputs, strict=True) if flow.depends]
+    return kind_of_operands(step.equation, depending) or operation_name(step.equation)
+
+
+def _block(
+    kind: str,
+    step: Step,
+    inside: Sequence[Step],
+    path: str,
+    parts: tuple[str, ...] = (),
+    source: str | None = None,
+) -> Block:
     aval: Any = step.equation.outvars[0].aval if step.equation.outvars else None
+    made = {variable for other in inside for variable in other.equation.outvars}
+    read = [
+        flow
+        for other in inside
+        for atom, flow in zip(other.equation.invars, other.inputs, strict=True)
+        if flow.depends and not (_compat.is_literal(atom) or atom in made)
+    ]
     return Block(
-        activation.kind if activation else operation_name(step.equation),
+        kind,
         path,
-        None if step.loops else position,
+        None if step.loops else 0,  # numbered when all are known
         tuple(getattr(aval, "shape", ())),
         str(getattr(aval, "dtype", "")),
-        _compat.source_line(step.equation),
+        _compat.source_line(step.equation) if source is None else source,
+        parts if len(parts) > 1 else (),
+        all(flow.moved for flow in read),
     )
 
 
-def _moving(step: Step, activation: Activation | None, run: Run) -> tuple[bool, ...]:
-    depending: set[Any]
-    if activation is not None and len(run.equations) > 1:
-        depending = set(run.inputs)
-    else:
-        pairs = zip(step.equation.invars, step.inputs, strict=True)
-        depending = {atom for atom, flow in pairs if flow.depends and not _compat.is_literal(atom)}
+def _moving(run: Run, inside: Sequence[Step]) -> tuple[bool, ...]:
+    depending = {
+        atom
+        for step in inside
+        for atom, flow in zip(step.equation.invars, step.inputs, strict=True)
+        if flow.depends and not _compat.is_literal(atom)
+    }
     return tuple(variable in depending and _floating(variable) for variable in run.inputs)
 
 

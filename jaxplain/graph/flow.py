@@ -1,4 +1,5 @@
-"""What flows from the input through a traced program: which values depend on it or carry the network's batch axis.
+"""What flows from the input through a traced program: which values depend on it, are its entries merely moved, or carry
+the network's batch axis.
 
 The network's batch axis is the axis of length one that the caller puts in front of the example: a ``Score`` does, or
 ``net(x[None])``.
@@ -11,27 +12,37 @@ from typing import Any
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
 from jaxplain.graph.axes import added_in_front, batch_axis
+from jaxplain.graph.operations import MOVEMENTS
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Site
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What is known of one value: whether it depends on the input, and the position of the network's batch axis."""
+    """What is known of one value.
+
+    Args:
+        depends: Whether it depends on the input.
+        axis: The position of the network's batch axis.
+        moved: Whether its entries are entries of the input, in other places and beside constants at most.
+    """
 
     depends: bool = False
     axis: int | None = None
+    moved: bool = False
 
     def __or__(self, other: "Flow") -> "Flow":
+        if self.depends and other.depends:
+            return Flow(True, self.axis, self.moved and other.moved)
         return self if self.depends else other
 
     def sliced(self) -> "Flow":
         """Return what is known of a slice along the first axis."""
-        return Flow(self.depends, self.axis - 1 if self.axis else None)
+        return Flow(self.depends, self.axis - 1 if self.axis else None, self.moved)
 
     def stacked(self) -> "Flow":
         """Return what is known of such values stacked along a new first axis."""
-        return Flow(self.depends, None if self.axis is None else self.axis + 1)
+        return Flow(self.depends, None if self.axis is None else self.axis + 1, self.moved)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def steps(traced: Traced) -> list[Step]:
     An equation with a body comes before the equations inside it.
     """
     n_x = len(traced.program.inputs) - traced.n_captured
-    inputs = [Flow()] * traced.n_captured + [Flow(depends=True)] * n_x
+    inputs = [Flow()] * traced.n_captured + [Flow(depends=True, moved=True)] * n_x
     found: list[Step] = []
     _walk(traced.program, inputs, _Around(), found)
     return found
@@ -160,7 +171,8 @@ def _plain(equation: Equation, flows: Sequence[Flow]) -> list[Flow]:
     if not any(flow.depends for flow in flows):
         return [Flow()] * len(equation.outvars)
     axes = [flow.axis for flow in flows]
-    return [Flow(True, _axis(equation, axes, number)) for number in range(len(equation.outvars))]
+    moved = equation.primitive.name in MOVEMENTS and all(flow.moved for flow in flows if flow.depends)
+    return [Flow(True, _axis(equation, axes, number), moved) for number in range(len(equation.outvars))]
 
 
 def _axis(equation: Equation, axes: Sequence[int | None], number: int) -> int | None:

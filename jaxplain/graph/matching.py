@@ -1,11 +1,11 @@
 """Which rule each block receives: the one matching that ``rewrite`` acts on and ``audit`` prints.
 
-A composite is a sequence of ``(predicate, rule)``; the first predicate that accepts a block decides. A custom
-derivative rule of the network's author is offered first as a whole, then what is inside it; where nothing inside
-receives a rule it stays whole.
+A composite is a sequence of ``(predicate, rule)``; the first predicate that accepts a block decides. A block with parts
+is offered first as a whole; where no predicate accepts it, its parts are. A custom derivative rule of the network's
+author is offered as a whole, then what is inside it; where nothing inside receives a rule but ``KEEP`` it stays whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxplain._errors import InputError, unknown
 from jaxplain.graph.blocks import Block, Placed, blocks_of
 from jaxplain.graph.operations import known_kinds
 from jaxplain.graph.predicates import AtPath, OfKind
+from jaxplain.graph.rules import KEEP, Keep
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Site
 
@@ -25,6 +26,11 @@ class Matched:
 
     placed: Placed
     rule: Any
+
+    @property
+    def acts(self) -> bool:
+        """Whether the rule replaces the block's own derivative."""
+        return not (self.rule is None or isinstance(self.rule, Keep))
 
 
 def match(traced: Traced, rules: Rules) -> tuple[list[Matched], int]:
@@ -49,23 +55,49 @@ def match(traced: Traced, rules: Rules) -> tuple[list[Matched], int]:
     replaced: set[Site] = set()
     for one in placed:
         if replaced.isdisjoint(one.within):
-            matched.append(Matched(one, _rule(one, rules)))
-            replaced |= {one.site} if matched[-1].rule is not None else set()
-    entered = {site for one in matched if one.rule is not None for site in one.placed.within}
+            found = list(_offered(one, rules))
+            matched += found
+            replaced |= {each.placed.site for each in found if each.acts}
+    entered = {site for one in matched if one.acts for site in one.placed.within}
+    whole = {one.placed.site for one in matched if one.placed.nature == "custom" and one.rule is None} - entered
     kept = [
         one for one in matched if one.placed.site not in entered and all(site in entered for site in one.placed.within)
     ]
-    return kept, n_independent
+    return [_covered(one, matched) if one.placed.site in whole else one for one in kept], n_independent
 
 
-def unmatched(rules: Rules, matched: Sequence[Matched]) -> InputError:
+def unmatched(where: str, rules: Rules, matched: Sequence[Matched]) -> InputError:
     """Build the error for a composite of which no predicate accepts a block."""
     kinds = sorted({one.placed.block.kind for one in matched})
     wanted = ", ".join(repr(predicate) for predicate, _ in rules)
     return InputError(
-        f"rewrite: no block is accepted by {wanted}; the function consists of {', '.join(kinds) or 'nothing'}. "
+        f"{where}: no block is accepted by {wanted}; the function consists of {', '.join(kinds) or 'nothing'}. "
         "jaxplain.audit(f, x) lists its blocks."
     )
+
+
+def without_rule(where: str, matched: Sequence[Matched]) -> InputError | None:
+    """Build the error for blocks that depend on the input and have no rule, or return None if there are none."""
+    bare = [one.placed for one in matched if one.rule is None and any(one.placed.moving)]
+    if not bare:
+        return None
+    first = bare[0].block
+    at = f" in {first.path}" if first.path else ""
+    more = f", nor for {len(bare) - 1} more" if len(bare) > 1 else ""
+    what = "opaque call" if bare[0].nature == "opaque" else "operation"
+    return InputError(
+        f"{where}: there is no rule for the {what} {first.kind!r}{at} ({first.source}){more}; give it one in the "
+        'composite, or pass unknown="gradient" to let it keep its derivative. jaxplain.audit lists the blocks.'
+    )
+
+
+def _offered(one: Placed, rules: Rules) -> Iterable[Matched]:
+    whole = Matched(one, _rule(one, rules))
+    if whole.rule is None:
+        parts = [Matched(part, _rule(part, rules)) for part in one.parts]
+        if any(part.rule is not None for part in parts):
+            return parts
+    return [whole]
 
 
 def _rule(placed: Placed, rules: Rules) -> Any:
@@ -74,11 +106,17 @@ def _rule(placed: Placed, rules: Rules) -> Any:
     return next((rule for predicate, rule in rules if predicate(placed.block)), None)
 
 
+def _covered(one: Matched, matched: Sequence[Matched]) -> Matched:
+    """Keep a custom derivative where all that is inside it keeps its own."""
+    inside = [other for other in matched if one.placed.site in other.placed.within and any(other.placed.moving)]
+    return Matched(one.placed, KEEP) if inside and all(other.rule is not None for other in inside) else one
+
+
 def _check_kinds(rules: Rules, placed: Sequence[Placed]) -> None:
     words = [word for predicate, _ in rules if isinstance(predicate, OfKind | AtPath) for word in predicate.kinds]
     if not words:
         return
-    here = {one.block.kind for one in placed}
+    here = {part.block.kind for one in placed for part in (one, *one.parts)}
     for word in words:
         if word not in here and word not in known_kinds():
             raise unknown("rewrite", "kind of block", word, here)

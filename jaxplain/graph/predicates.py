@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from jaxplain.graph.blocks import Block
+from jaxplain.graph.operations import LINEAR, SELECTING
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,38 @@ class AtPath:
     def __call__(self, block: Block) -> bool:
         """Tell whether the path fits, and the kind."""
         return re.search(self.pattern, block.path) is not None and (not self.kinds or block.kind in self.kinds)
+
+
+@dataclass(frozen=True)
+class ReadsInput:
+    """Accept affine blocks that read the input itself: the first layer, behind reshapes and paddings at most.
+
+    Args:
+        kinds: The kinds to which the choice is limited.
+    """
+
+    kinds: tuple[str, ...] = ("conv", "dot")
+
+    def __call__(self, block: Block) -> bool:
+        """Tell whether the block is one of the kinds and reads the input."""
+        return block.reads_input and block.kind in self.kinds
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Accept blocks that are linear, up to a constant, in what depends on the input: sums, products with weights,
+    averages and whatever only moves entries.
+    """
+
+    def __call__(self, block: Block) -> bool:
+        """Tell whether the block is linear."""
+        return block.kind in LINEAR
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """Accept blocks whose outputs are entries of their inputs, chosen by value: maxima, sorting, clipping."""
+
+    def __call__(self, block: Block) -> bool:
+        """Tell whether the block selects."""
+        return block.kind in SELECTING

@@ -2,6 +2,13 @@
 
 A rule is a frozen object with a method ``backward(call, cotangents)``. It should be equal by value (a frozen
 dataclass), or a pytree whose arrays are traced; ``name``, where it has one, is what the audit prints.
+
+Two more members are optional:
+
+* ``record(call)`` returns arrays that the block leaves behind at another example, a reference or a noisy copy. A
+  rewritten function that is evaluated with recordings hands them to ``backward`` as ``call.recorded``.
+* ``to_input = True``: the rule gives relevance to entries of the input that may be zero, so ``backward`` returns
+  relevance, not cotangents. It is written to the map itself, and the block must read the input.
 """
 
 from collections.abc import Callable
@@ -10,7 +17,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from jaxplain._typing import Array
+from jaxplain._typing import Array, PyTree
+from jaxplain.graph.affine import Affine
 from jaxplain.graph.blocks import Block
 
 Arrays = tuple[Array, ...]
@@ -25,11 +33,17 @@ class Call:
         run: The block as a function of the inputs that depend on the example: a tuple of its outputs. What does not
             depend on the example, such as weights, is fixed in it.
         inputs: The values of these inputs; an elementwise activation has one.
+        affine: The block as ``product(x, weight) + shift``; None where it is no affine run.
+        held: The same function as ``run`` whose derivative takes the scale of a normalization for a constant.
+        recorded: What the rule's ``record`` returned at another example, or None.
     """
 
     block: Block
     run: Callable[..., Arrays]
     inputs: Arrays
+    affine: Affine | None = None
+    held: Callable[..., Arrays] | None = None
+    recorded: PyTree = None
 
     @property
     def outputs(self) -> Arrays:
@@ -53,6 +67,21 @@ class Rule(Protocol):
             cotangents: One per output of the block.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Leave a block its own derivative: for what a composite knows to be right as it is."""
+
+    name: str = "derivative"
+
+    def backward(self, call: Call, cotangents: Arrays) -> Arrays:
+        """Return what the block's derivative does."""
+        return call.pull(cotangents)
+
+
+KEEP = Keep()
+"""The rule that changes nothing; a block that has it counts as known."""
 
 
 def name_of(rule: Any) -> str:

@@ -51,23 +51,30 @@ class Run:
         read = dict.fromkeys(atom for equation in equations for atom in equation.invars if not _compat.is_literal(atom))
         return cls(ordered, equations, tuple(variable for variable in read if variable not in own))
 
-    def __call__(self, *inputs: Any) -> list[Any]:
-        """Evaluate the run as it stands, in the named scopes of the caller."""
+    def __call__(self, *inputs: Any, hold: Any = None) -> list[Any]:
+        """Evaluate the run as it stands, in the named scopes of the caller.
+
+        Args:
+            inputs: Values of its inputs.
+            hold: A variable inside the run that derivatives take for a constant.
+        """
         values = dict(zip(self.inputs, inputs, strict=True))
         outputs: list[Any] = []
         for equation in self.equations:
             operands = [atom.val if _compat.is_literal(atom) else values[atom] for atom in equation.invars]
             outputs = _compat.bind(equation, operands, scoped=False)
+            if hold is not None and hold in equation.outvars:
+                outputs = [jax.lax.stop_gradient(output) for output in outputs]
             values.update(zip(equation.outvars, outputs, strict=True))
         return outputs
 
 
 @dataclass(frozen=True)
 class OnRun:
-    """An action on a run: ``act(*inputs of the run) -> outputs of its last equation``."""
+    """An action on a run: ``act(inputs of the run, port) -> (outputs of its last equation, emitted)``."""
 
     run: Run
-    act: Callable[..., list[Any]]
+    act: Callable[[Sequence[Any], PyTree], tuple[list[Any], PyTree]]
 
 
 Action = Callable[[Callable[..., list[Any]], Sequence[Any], PyTree], tuple[list[Any], PyTree]] | OnRun
@@ -110,7 +117,9 @@ def _evaluate(
         if position in on_runs:
             action = on_runs[position]
             with _compat.context_of(equation):
-                outputs = action.act(*(values[variable] for variable in action.run.inputs))
+                outputs, emission = action.act([values[variable] for variable in action.run.inputs], ports.get(site))
+            if emission is not None:
+                emitted[site] = emission
             values.update(zip(equation.outvars, outputs, strict=True))
             _forget(values, last.get(position, ()))
             continue

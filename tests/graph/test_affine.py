@@ -57,7 +57,7 @@ def test_evaluated_as_one_block_the_value_is_the_same_and_the_block_affine():
             seen.append((run, inputs))
             return run(*inputs)
 
-        return evaluated
+        return lambda inputs, port: (evaluated(*inputs), None)
 
     actions = {one.site: OnRun(one.run, act(one.run)) for one in affine_runs(traced)}
     (got,), _ = evaluate(traced.program, traced.inputs(X), actions)

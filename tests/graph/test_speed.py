@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from jaxplain import Logits, Model, Score
-from jaxplain.graph.speed import with_fast_gradients
+from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.testing import tol
 from jaxplain.testing.networks import images, relu_network
 

@@ -1,0 +1,130 @@
+"""The context of a method, as the explaining program takes it: baselines, ranges, backgrounds and composites.
+
+What differs from image to image is an array with the images in front; all else is a pytree that is called with each
+image and its key.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain._errors import InputError, InputTypeError
+from jaxplain._pytree import pytree, static
+from jaxplain._typing import Array, PyTree
+from jaxplain.core.baselines import Constant
+
+BASELINE_STREAM = np.uint32(0x6A78)
+"""Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
+
+
+def traced_context(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a word of the context as the explaining program takes it.
+
+    Args:
+        where: The method, for messages.
+        name: The word.
+        value: What the user gave.
+        shape: Shape of one example.
+
+    Returns:
+        An array with one entry per image, or a pytree that ``resolved`` calls with each image.
+
+    Raises:
+        InputError: Arrays that do not fit the examples.
+    """
+    if name == "composite":
+        return Rulebook.of(value)
+    return _background(where, value, shape) if name == "background" else _fitting(where, name, value, shape)
+
+
+def _fitting(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a context value as an array of the example's rank (or with images in front), or as a baseline."""
+    if callable(value):
+        return canonical(value)
+    array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
+    if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
+        return array
+    own = (1,) * (len(shape) - array.ndim) + array.shape
+    if len(own) != len(shape) or any(size not in (1, full) for size, full in zip(own, shape, strict=True)):
+        raise InputError(
+            f"{where}: {name} of shape {array.shape} does not fit examples of shape {shape}; pass that shape, "
+            "one per image, a number, or one number per channel."
+        )
+    return Constant(jnp.asarray(array))
+
+
+def _background(where: str, value: Any, shape: tuple[int, ...]) -> "Shared":
+    """Return a background set, the same for all images."""
+    array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
+    if array.ndim != len(shape) + 1 or array.shape[1:] != shape or not len(array):
+        raise InputError(
+            f"{where}: background of shape {array.shape} is no set of examples of shape {shape}; pass (n, *in) with "
+            "n at least 1."
+        )
+    return Shared(jnp.asarray(array))
+
+
+@pytree
+class Shared:
+    """Arrays that all images share."""
+
+    values: Array
+
+    def __call__(self, x: Array, key: Array | None) -> Array:
+        return self.values.astype(x.dtype)
+
+
+@pytree
+class Rulebook:
+    """A composite whose numbers are traced: pairs of predicate and rule, taken apart."""
+
+    numbers: tuple[Any, ...]
+    skeleton: tuple[Any, ...] = static()
+
+    @classmethod
+    def of(cls, rules: Any) -> "Rulebook":
+        """Part a composite into numbers and the rest, which is compared by value."""
+        if not isinstance(rules, list | tuple):
+            raise InputTypeError(
+                f"composite must be a name or a tuple of pairs (predicate, rule), got {type(rules).__name__}."
+            )
+        leaves, tree = jax.tree.flatten(tuple(tuple(pair) if isinstance(pair, list) else pair for pair in rules))
+        traced = [isinstance(leaf, float | np.ndarray | jax.Array) for leaf in leaves]
+        numbers = tuple(np.asarray(leaf, np.float32) for leaf, moves in zip(leaves, traced, strict=True) if moves)
+        return cls(numbers, (tree, tuple(None if moves else leaf for leaf, moves in zip(leaves, traced, strict=True))))
+
+    def __call__(self, x: Array, key: Array | None) -> Any:
+        """Put the composite together again."""
+        tree, leaves = self.skeleton
+        numbers = iter(self.numbers)
+        return jax.tree.unflatten(tree, [next(numbers) if leaf is None else leaf for leaf in leaves])
+
+
+def context_axes(value: Any, batch_ndim: int) -> Any:
+    """Return the axis that carries the images: 0, or None where all share a value."""
+    if callable(value):
+        return jax.tree.map(lambda _: None, value)
+    return 0 if value.ndim == batch_ndim else None
+
+
+def resolved(value: Any, x: Array, key: Array | None) -> Any:
+    """Return the value for one image."""
+    if callable(value):
+        return value(x, None if key is None else jax.random.fold_in(key, BASELINE_STREAM))
+    return value.astype(x.dtype)
+
+
+def canonical(tree: PyTree) -> PyTree:
+    """Give every leaf one strong dtype, so that labels as Python or NumPy integers make one program."""
+
+    def strong(leaf: Any) -> Any:
+        array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        if jnp.issubdtype(array.dtype, jnp.integer):
+            return array.astype(np.int32)
+        if isinstance(leaf, float):
+            return array.astype(np.float32)
+        return array
+
+    return jax.tree.map(strong, tree)

@@ -1,0 +1,225 @@
+"""Rules placed on the blocks of a function that was traced for one shape of input."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain._errors import InputError, InputTypeError
+from jaxplain._typing import Array, PyTree
+from jaxplain.graph.blocks import Placed
+from jaxplain.graph.matching import Matched, Rules, match, unmatched, without_rule
+from jaxplain.graph.rules import Call, name_of
+from jaxplain.graph.speed import fast_actions
+from jaxplain.graph.trace import Traced, trace
+from jaxplain.graph.walk import Action, OnRun, Ports, Site, evaluate
+
+Unknown = Literal["raise", "gradient"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A traced function and the rule of each block; made by ``place_rules``.
+
+    Args:
+        traced: The function.
+        acting: The blocks whose rule replaces their derivative.
+        fast: Whether other blocks are pulled back in forms that run faster.
+        where: What errors name.
+    """
+
+    traced: Traced
+    acting: tuple[Matched, ...]
+    fast: bool
+    where: str
+
+    def value(self, x: PyTree, recorded: Ports | None = None, written: Ports | None = None) -> PyTree:
+        """Evaluate the function.
+
+        Args:
+            x: The example.
+            recorded: What ``record`` returned at another example.
+            written: Zeros of the shapes that ``read`` returns; their cotangents are the relevance that rules give to
+                entries of the input.
+        """
+        ports: Ports = {}
+        for word, values in (("recorded", recorded), ("written", written)):
+            for site, tree in (values or {}).items():
+                ports.setdefault(site, {})[word] = tree
+        actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, _ruled(one)) for one in self.acting}
+        if self.fast:
+            actions |= fast_actions(self.traced, [one.placed for one in self.acting])
+        return self.traced.output(self._evaluate(x, actions, ports)[0])
+
+    def record(self, x: PyTree) -> Ports:
+        """Return what the rules record of an example, by site."""
+        rules = {one.placed.site: one for one in self.acting if hasattr(one.rule, "record")}
+        return self._evaluate(x, {site: OnRun(one.placed.run, _recording(one)) for site, one in rules.items()}, {})[1]
+
+    def read(self, x: PyTree) -> Ports:
+        """Return what the blocks read whose rules give relevance to entries of the input, by site."""
+        rules = {one.placed.site: one for one in self.acting if _to_input(one)}
+        return self._evaluate(x, {site: OnRun(one.placed.run, _reading(one)) for site, one in rules.items()}, {})[1]
+
+    def _evaluate(self, x: PyTree, actions: Mapping[Site, Action], ports: Ports) -> tuple[list[Any], Ports]:
+        try:
+            return evaluate(self.traced.program, self.traced.inputs(x), actions, ports)
+        except TypeError as error:
+            if "forward-mode" not in str(error):
+                raise
+            raise InputTypeError(
+                f"{self.where}: a rule is a backward pass, so a rewritten function has no forward-mode derivative; "
+                "use jax.grad, jax.vjp or jax.jacrev instead of jax.jvp, jax.jacfwd or jax.hessian."
+            ) from error
+
+
+def place_rules(
+    f: Any, x: PyTree, rules: Rules, *, unknown: Unknown = "gradient", fast: bool = False, where: str = "rewrite"
+) -> Placement:
+    """Trace a function and match its blocks with rules.
+
+    Raises:
+        InputError: A kind is misspelled, no predicate accepts any block, a block has no rule where that is asked for,
+            or a rule that writes to the input stands at a block that does not read it.
+    """
+    traced = trace(f, x)
+    matched, _ = match(traced, rules)
+    acting = tuple(one for one in matched if one.acts)
+    if rules and not any(one.rule is not None for one in matched):
+        raise unmatched(where, rules, matched)
+    if unknown == "raise" and (error := without_rule(where, matched)):
+        raise error
+    for one in acting:
+        block = one.placed.block
+        if _to_input(one) and not block.reads_input:
+            raise InputError(
+                f"{where}: the rule {name_of(one.rule)} gives relevance to entries of the input, and the block "
+                f"{block.kind} {block.path} ({block.source}) does not read the input itself; limit the rule to blocks "
+                "that do (jaxplain.graph.predicates.ReadsInput), and preprocess images before they are explained."
+            )
+    return Placement(traced, acting, fast, where)
+
+
+def _to_input(one: Matched) -> bool:
+    return bool(getattr(one.rule, "to_input", False))
+
+
+Acting = Callable[[Sequence[Any], PyTree], tuple[list[Any], PyTree]]
+
+
+def _parted(placed: Placed, inputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    pairs = list(zip(inputs, placed.moving, strict=True))
+    return [value for value, moves in pairs if moves], [value for value, moves in pairs if not moves]
+
+
+def _joined(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any]) -> list[Any]:
+    streams = {True: iter(moving), False: iter(fixed)}
+    return [next(streams[moves]) for moves in placed.moving]
+
+
+def _call(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any], recorded: PyTree = None) -> Call:
+    def run(*values: Any) -> tuple[Any, ...]:
+        return tuple(placed.run(*_joined(placed, values, fixed)))
+
+    def held(*values: Any) -> tuple[Any, ...]:
+        return tuple(placed.run(*_joined(placed, values, fixed), hold=placed.held))
+
+    affine = placed.affine.at(_joined(placed, moving, fixed)) if placed.affine else None
+    return Call(placed.block, run, tuple(moving), affine, held if placed.held is not None else None, recorded)
+
+
+def _reading(one: Matched) -> Acting:
+    def act(inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
+        return one.placed.run(*inputs), _parted(one.placed, inputs)[0]
+
+    return act
+
+
+def _recording(one: Matched) -> Acting:
+    """Evaluate the block and let its rule record; inside a cond ``present`` stays zero where a branch is not taken."""
+
+    def act(inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
+        values = one.rule.record(_call(one.placed, *_parted(one.placed, inputs)))
+        return one.placed.run(*inputs), {"present": jnp.ones(()), "values": values}
+
+    return act
+
+
+def _recorded(port: PyTree) -> PyTree:
+    """Return what was recorded, the mean over the examples that came by; NaN where none did."""
+    if port is None:
+        return None
+    return jax.tree.map(lambda leaf: leaf / port["present"].astype(leaf.dtype), port["values"])
+
+
+def _ruled(one: Matched) -> Acting:
+    """Return the block as a function with a backward pass of its own; the rule's arrays are arguments as well."""
+    placed = one.placed
+    leaves, tree = jax.tree.flatten(one.rule)
+    slots = [number for number, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+
+    def rule_with(arrays: Sequence[Any]) -> Any:
+        filled = list(leaves)
+        for slot, array in zip(slots, arrays, strict=True):
+            filled[slot] = array
+        return jax.tree.unflatten(tree, filled)
+
+    def run(moving: Sequence[Any], fixed: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(placed.run(*_joined(placed, moving, fixed)))
+
+    @jax.custom_vjp
+    def block(moving: list[Any], fixed: list[Any], arrays: list[Any], port: PyTree) -> tuple[Any, ...]:
+        return run(moving, fixed)
+
+    def forward(moving: list[Any], fixed: list[Any], arrays: list[Any], port: PyTree) -> tuple[Any, Any]:
+        return run(moving, fixed), (moving, fixed, arrays, port.get("recorded"))
+
+    def backward(kept: Any, cotangents: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
+        moving, fixed, arrays, recorded = kept
+        chosen = rule_with(arrays)
+        call = _call(placed, moving, fixed, _recorded(recorded))
+        found = _checked(chosen.backward(call, cotangents), call, chosen)
+        of_fixed = _of_fixed(lambda values: run(moving, values), fixed, cotangents)
+        if not _to_input(one):
+            return found, of_fixed, None, None
+        return [jnp.zeros_like(value) for value in moving], of_fixed, None, {"written": found}
+
+    block.defvjp(forward, backward)
+
+    def act(inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
+        return list(block(*_parted(placed, inputs), [leaves[slot] for slot in slots], port or {})), None
+
+    return act
+
+
+def _of_fixed(run: Callable[[list[Any]], Any], fixed: list[Any], cotangents: Any) -> list[Any]:
+    """Return the true cotangents of what does not depend on the example; None for integers and keys."""
+    smooth = [jnp.issubdtype(jnp.result_type(value), jnp.inexact) for value in fixed]
+    if not any(smooth):
+        return [None] * len(fixed)
+
+    def of_smooth(values: list[Any]) -> Any:
+        stream = iter(values)
+        return run([next(stream) if is_smooth else value for value, is_smooth in zip(fixed, smooth, strict=True)])
+
+    given = [value for value, is_smooth in zip(fixed, smooth, strict=True) if is_smooth]
+    (found,) = jax.vjp(of_smooth, given)[1](cotangents)
+    stream = iter(found)
+    return [next(stream) if is_smooth else None for is_smooth in smooth]
+
+
+def _checked(found: Any, call: Call, rule: Any) -> list[Array]:
+    """Refuse cotangents that do not fit the block's inputs."""
+    result = list(found) if isinstance(found, tuple | list) else [found]
+    got = [(jnp.shape(value), jnp.result_type(value)) for value in result]
+    want = [(value.shape, value.dtype) for value in call.inputs]
+    if got != want:
+        raise InputTypeError(
+            f"rewrite: the rule {name_of(rule)} returned cotangents {got} at the block {call.block.kind} "
+            f"({call.block.source}); its inputs that depend on the example are {want}: return a tuple with one "
+            "cotangent for each."
+        )
+    return result
