@@ -14,6 +14,7 @@ import argparse
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.record import facts, keep
@@ -21,7 +22,8 @@ from jaxplain._registry import METHODS, Entry
 from jaxplain.core.model import Model
 from jaxplain.core.targets import Predicted
 from jaxplain.engine.explain import explain
-from jaxplain.testing.networks import LAYER, images, relu_network, smooth_network
+from jaxplain.testing.networks import SHAPE, images, relu_network, smooth_network
+from jaxplain.testing.promises import example_keywords
 
 KEY = jax.random.key(0)
 N_SAMPLES = 10
@@ -29,11 +31,8 @@ N_SAMPLES = 10
 
 def keywords(entry: Entry) -> dict[str, Any]:
     """Return context and knobs for a method."""
-    context = {"baseline": 0.0, "layer": LAYER, "key": KEY}
-    knobs = {"n_samples": N_SAMPLES, "n_steps": N_SAMPLES, "window": (4, 4), "stride": (2, 2)}
-    return {word: value for word, value in context.items() if word in entry.context} | {
-        word: value for word, value in knobs.items() if word in entry.knobs
-    }
+    knobs = {word: N_SAMPLES for word in ("n_samples", "n_steps") if word in entry.knobs}
+    return {**example_keywords(entry, jnp.zeros(SHAPE)), **knobs}
 
 
 def differences(entry: Entry, model: Model, x: np.ndarray) -> np.ndarray:

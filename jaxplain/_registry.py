@@ -4,7 +4,8 @@ One decorator reads the signature once; the engine, the command line, the table 
 registry live on what it finds:
 
 * positional arguments are what the engine supplies;
-* keyword-only arguments without a default are context that the caller must decide;
+* keyword-only arguments without a default are context that the caller must decide; with the default None a word of the
+  context is optional;
 * keyword-only arguments with a default are knobs. ``int``, ``bool``, ``str`` and ``Literal``, optional or not, and
   tuples shape the program and are static; floats and arrays are data and traced, so changing them never recompiles.
   ``chunk`` and ``implementation`` only say how to execute.
@@ -50,6 +51,7 @@ class Entry:
         supplied: Positional arguments, in order.
         context: Keywords that the caller must decide.
         knobs: Keywords with defaults, by name.
+        optional: Those among the context that may be left out.
         axioms: What the method promises; the tests over the registry hold it to that.
         with_diagnostics: The function that returns ``(map, {figure: value per score})``, where there is one.
     """
@@ -59,6 +61,7 @@ class Entry:
     supplied: tuple[str, ...]
     context: tuple[str, ...]
     knobs: Mapping[str, Knob]
+    optional: tuple[str, ...] = ()
     axioms: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     with_diagnostics: Callable[..., Any] | None = None
@@ -94,7 +97,7 @@ class Entry:
             InputTypeError: With the missing keyword.
         """
         for name in self.context:
-            if name in later:
+            if name in later or (name in self.optional and given.get(name) is None):
                 continue
             if given.get(name) is None:
                 raise InputTypeError(
@@ -122,6 +125,8 @@ _ADVICE = {
     "key": "pass a typed key such as jax.random.key(0).",
     "baseline": "pass an array of the example's shape, a number, or an object of jaxplain.core.baselines.",
     "layer": "pass a name that jaxplain.layers lists.",
+    "composite": "pass the name of a composite, or a tuple of pairs (predicate, rule).",
+    "background": "pass an array (n, *in) of examples to compare with.",
 }
 
 METHODS: dict[str, Entry] = {}
@@ -175,7 +180,7 @@ def with_diagnostics(of: Callable[..., Any]) -> Callable[[Callable[..., Diagnose
             raise TypeError(
                 f"{function.__name__}: the keywords must be those of {known.name} without defaults: {sorted(keywords)}."
             )
-        defaults = {name: knob.default for name, knob in known.knobs.items()}
+        defaults = {name: knob.default for name, knob in known.knobs.items()} | dict.fromkeys(known.optional)
 
         @functools.wraps(function)
         def checked(*args: Any, **given: Any) -> Diagnosed:
@@ -204,7 +209,7 @@ def find_method(name: str) -> Entry:
 def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[str, Any]) -> Entry:
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)
-    supplied, context, knobs = [], [], {}
+    supplied, context, optional, knobs = [], [], [], {}
     for parameter in inspect.signature(function).parameters.values():
         word = parameter.name
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
@@ -212,9 +217,11 @@ def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[
             supplied.append(word)
         elif parameter.kind is not parameter.KEYWORD_ONLY:
             raise TypeError(f"{name}: {word} must be a plain or a keyword-only argument.")
-        elif parameter.default is parameter.empty:
+        elif parameter.default is parameter.empty or (parameter.default is None and word in CONTEXT):
             _in_vocabulary(name, word, CONTEXT)
             context.append(word)
+            if parameter.default is None:
+                optional.append(word)
         else:
             if word not in hints:
                 raise TypeError(f"{name}: {word} needs an annotation, which says whether it is static or traced.")
@@ -225,7 +232,7 @@ def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[
         entry.check_context(given)
         return function(*args, **{**given, **entry.check_knobs(given)})
 
-    entry = Entry(name, checked, tuple(supplied), tuple(context), knobs, axioms, notes)
+    entry = Entry(name, checked, tuple(supplied), tuple(context), knobs, tuple(optional), axioms, notes)
     return entry
 
 

@@ -47,6 +47,8 @@ def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, w
     except InputError as error:
         raise InputError(f"{table} {_for_files(entry, error)}") from error
     for name in entry.context:
+        if name in entry.optional and keywords.get(name) is None:
+            continue
         if name == "layer":
             keywords[name] = _layer(keywords[name], table)
         if name != "key" and name not in spec:
@@ -68,6 +70,7 @@ def _for_files(entry: Entry, error: InputError) -> str:
 _ADVICE = {
     "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise" or the path of a .npy file.',
     "layer": "write a name that `jaxplain layers` lists for this job.",
+    "composite": 'write the name of a composite, such as "epsilon_plus".',
 }
 
 

@@ -31,7 +31,7 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
         "low": jnp.full_like(x, -3),
         "high": jnp.full_like(x, 3),
     }
-    keywords = {name: values[name] for name in entry.context}
+    keywords = {name: values[name] for name in entry.context if name not in entry.optional}
     small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2)}
     return keywords | {name: value for name, value in small.items() if name in entry.knobs}
 

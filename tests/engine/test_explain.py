@@ -13,18 +13,14 @@ from jaxplain._registry import METHODS
 from jaxplain.core.baselines import Blur, ChannelMean, Constant, Noise
 from jaxplain.testing import tol
 from jaxplain.testing.compiles import count_compiles
-from jaxplain.testing.networks import LAYER, SHAPE, images, relu_network, smooth_network
+from jaxplain.testing.networks import SHAPE, images, relu_network, smooth_network
+from jaxplain.testing.promises import example_keywords
 
 KEY = jax.random.key(5)
 
 
 def keywords_of(name):
-    entry = METHODS[name]
-    context = {"baseline": 0.0, "layer": LAYER, "key": KEY}
-    small = {"n_samples": 5, "n_steps": 5, "window": (4, 4), "stride": (2, 2)}
-    return {word: value for word, value in context.items() if word in entry.context} | {
-        word: value for word, value in small.items() if word in entry.knobs
-    }
+    return example_keywords(METHODS[name], jnp.zeros(SHAPE))
 
 
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if not METHODS[name].notes.get("needs_relu")))

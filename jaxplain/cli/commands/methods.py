@@ -51,7 +51,7 @@ def markdown() -> str:
     lines = ["| method | what it does | you give | knobs | axioms |", "|---|---|---|---|---|"]
     for name in sorted(METHODS):
         entry = METHODS[name]
-        given = ", ".join(f"`{word}`" for word in entry.context)
+        given = ", ".join(f"`{word}`{' (optional)' * (word in entry.optional)}" for word in entry.context)
         knobs = ", ".join(f"`{word}={knob.default!r}`" for word, knob in entry.knobs.items() if word != "chunk")
         axioms = ", ".join(entry.axioms).replace("_", " ")
         lines.append(f"| `{name}` | {entry.summary} | {given} | {knobs} | {axioms} |")
@@ -61,7 +61,7 @@ def markdown() -> str:
 def _write(entry: Any, streams: Streams) -> None:
     from rich.text import Text
 
-    needed = [name for name in entry.context if name != "key"]
+    needed = [f"{name}{' (optional)' * (name in entry.optional)}" for name in entry.context if name != "key"]
     knobs = [f"{name} = {_value(knob.default)}{_range(knob)}" for name, knob in entry.knobs.items()]
     rows = (
         ("give", ", ".join(needed)),
