@@ -1,5 +1,7 @@
 """Convolutions written another way: the same values and derivatives, for every kind of convolution."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,10 @@ import pytest
 from jax import lax
 
 from jaxplain import Logits, Model, Score
-from jaxplain.graph.rewrite import with_fast_gradients
+from jaxplain.graph.predicates import OfKind
+from jaxplain.graph.rewrite import rewrite, with_fast_gradients
+from jaxplain.graph.speed import fast_actions
+from jaxplain.graph.trace import trace
 from jaxplain.testing import tol
 from jaxplain.testing.networks import images, relu_network
 
@@ -94,3 +99,27 @@ def test_batches_targets_and_weights():
     got = jax.jit(lambda params: maps(params, with_fast_gradients))(model.params)
     want = jax.jit(lambda params: maps(params, lambda f: f))(model.params)
     np.testing.assert_allclose(got, want, **tol(np.float32, terms=100, scale=float(jnp.abs(want).max())))
+
+
+def test_a_rule_comes_first_and_fast_forms_take_what_is_left():
+    @dataclass(frozen=True)
+    class Doubled:
+        def backward(self, call, cotangents):
+            return tuple(2 * cotangent for cotangent in call.pull(cotangents))
+
+    kernel = jax.random.normal(jax.random.key(0), (3, 3, 2, 2))
+
+    def f(x):
+        hidden = jax.lax.conv_general_dilated(
+            x[None], kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        pooled = jax.lax.reduce_window(hidden, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        return jnp.sum(pooled**2)
+
+    x = jax.random.normal(jax.random.key(1), (8, 8, 2))
+    for kind in ("conv", "max_pool"):
+        rules = [(OfKind(kind), Doubled())]
+        fast = rewrite(with_fast_gradients(f), rules)
+        sites = {one.placed.block.kind for one in fast.placement(x).acting}
+        assert sites == {kind} and len(fast_actions(trace(f, x), [one.placed for one in fast.placement(x).acting])) == 1
+        np.testing.assert_allclose(jax.grad(fast)(x), 2 * jax.grad(f)(x), **tol(np.float32, terms=64, scale=40))
