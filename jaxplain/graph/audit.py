@@ -5,6 +5,7 @@ The matching is the one that ``jaxplain.rewrite`` acts on. A rule is named by it
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxplain._typing import PyTree
 from jaxplain.core.model import Model
@@ -47,7 +48,7 @@ class Audit:
         for row in self.rows:
             path = row.block.path or "-"
             shape = f"{row.block.dtype}[{','.join(map(str, row.block.shape))}]"
-            lines.append(("" if path == previous else path, row.block.kind, shape, row.rule))
+            lines.append(("" if path == previous else path, _named(row.block), shape, row.rule))
             previous = path
         widths = [max(len(line[column]) for line in lines) for column in range(4)]
         table = [
@@ -57,16 +58,23 @@ class Audit:
         return "\n".join([*table, "", f"{counted}; {self.n_independent} equations do not depend on the input."])
 
 
-def audit(f: Model | Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -> Audit:
+def audit(
+    f: Model | Callable[[PyTree], PyTree],
+    x: PyTree,
+    rules: Rules = (),
+    *,
+    unknown: Literal["raise", "gradient"] = "gradient",
+) -> Audit:
     """Tell which rule each traced equation receives.
 
     Args:
         f: A model, a score or any function of one example.
         x: One example, or its shape and dtype.
         rules: The composite; without one every block keeps its own gradient.
+        unknown: As in ``rewrite``: with "raise", a block without a rule would be refused, and reads ``NO RULE``.
 
     Returns:
-        The table. Rules without a match read ``gradient``, or ``custom gradient`` where the author of the network wrote
+        The table. Blocks without a rule read ``gradient``, or ``custom gradient`` where the author of the network wrote
         one, ``no gradient`` inside a while loop, and ``opaque`` for calls that cannot be looked into.
 
     Raises:
@@ -83,11 +91,19 @@ def audit(f: Model | Callable[[PyTree], PyTree], x: PyTree, rules: Rules = ()) -
         1 custom gradient, 1 gradient; 0 equations do not depend on the input.
     """
     matched, n_independent = match(trace(f, x), rules)
-    return Audit(tuple(Row(one.placed.block, _outcome(one)) for one in matched), n_independent)
+    return Audit(tuple(Row(one.placed.block, _outcome(one, unknown)) for one in matched), n_independent)
 
 
-def _outcome(matched: Matched) -> str:
+def _named(block: Block) -> str:
+    """Return a block's kind; for an affine run what follows the product as well."""
+    affine = block.parts and block.parts[0] == block.kind
+    return " + ".join(dict.fromkeys(block.parts)) if affine else block.kind
+
+
+def _outcome(matched: Matched, unknown: str) -> str:
     if matched.rule is not None:
         return name_of(matched.rule)
+    if unknown == "raise" and any(matched.placed.moving):
+        return "NO RULE"
     natures = {"while": "no gradient", "custom": "custom gradient", "opaque": "opaque"}
     return natures.get(matched.placed.nature, "gradient")

@@ -199,6 +199,21 @@ def test_frameworks_agree(rules):
         assert jax.jit(rewrite(f, rules))(x) == jax.jit(f)(x)
 
 
+def test_an_equinox_module_is_a_function_like_any_other():
+    equinox = pytest.importorskip("equinox")
+    net = equinox.nn.MLP(4, "scalar", 5, depth=2, key=jax.random.key(0), activation=nn.relu)
+
+    def by_hand(net, x):
+        first, second, last = net.layers
+        a = first.weight @ x + first.bias
+        b = second.weight @ nn.relu(a) + second.bias
+        g = nn.relu(last.weight[0]) * jnp.heaviside(b, 0.0)
+        return (nn.relu(g @ second.weight) * jnp.heaviside(a, 0.0)) @ first.weight
+
+    guided = equinox.filter_jit(lambda net, x: jax.grad(rewrite(net, GUIDED))(x))
+    np.testing.assert_allclose(guided(net, X), by_hand(net, X), **tol(np.float32, terms=16, scale=2))
+
+
 def test_weights_receive_their_true_derivative(x64):
     """Of a value, where no cotangent is changed after them; of a map, against finite differences."""
     weights = [jnp.asarray(w, jnp.float64) for w in W]
