@@ -27,6 +27,7 @@ from jaxplain.methods.smooth_grad_cam_pp import smooth_grad_cam_pp as smooth_gra
 from jaxplain.methods.smooth_grad_cam_pp import (
     smooth_grad_cam_pp_with_diagnostics as smooth_grad_cam_pp_with_diagnostics,
 )
+from jaxplain.methods.smoothdiff import smoothdiff as smoothdiff
 from jaxplain.methods.smoothgrad import smoothgrad as smoothgrad
 from jaxplain.methods.smoothgrad import smoothgrad_with_diagnostics as smoothgrad_with_diagnostics
 from jaxplain.methods.smoothgrad_squared import smoothgrad_squared as smoothgrad_squared

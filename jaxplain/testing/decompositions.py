@@ -1,0 +1,59 @@
+"""Scores taken apart layer by layer, by hand: expected gates, full gradients, winners.
+
+Two channels look at an image ``(1 2; 3 4)``: ``x - 1.5`` and ``2.5 - x``, behind a ReLU ``(0 0.5; 1.5 2.5)`` and
+``(1.5 0.5; 0 0)``, weighed by ``(1 -1; 2 1)`` and ``(-2 1; 4 3)``; with the constant 3 the score is 5.5.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplain.testing.closed_forms import ClosedForm, Expected
+
+IMAGE = np.array([[1.0, 2.0], [3.0, 4.0]])[..., None]
+SLOPES, SHIFTS = np.array([1.0, -1.0]), np.array([-1.5, 2.5])
+WEIGHTS = np.array([[[1.0, -2.0], [-1.0, 1.0]], [[2.0, 4.0], [1.0, 3.0]]])
+"""``(y, x, channel)``."""
+
+
+def two_channels(x: jax.Array) -> jax.Array:
+    """Return the score of an image ``(2, 2, 1)``; 5.5 at (1 2; 3 4).
+
+    Example:
+        >>> float(two_channels(jnp.asarray(IMAGE, jnp.float32)))
+        5.5
+    """
+    slopes, shifts = jnp.asarray(SLOPES, x.dtype), jnp.asarray(SHIFTS, x.dtype)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    scaled = jax.lax.conv_general_dilated(
+        x[None], slopes.reshape(1, 1, 1, 2), (1, 1), "VALID", dimension_numbers=numbers
+    )
+    hidden = jax.nn.relu(scaled + shifts.reshape(1, 1, 1, 2))
+    return jnp.asarray(WEIGHTS, x.dtype).reshape(-1) @ hidden.reshape(-1) + 3.0
+
+
+def _open_gates() -> ClosedForm:
+    gradient = np.array([[2.0, -2.0], [2.0, 1.0]])[..., None]  # (0 -1; 2 1) less (-2 1; 0 0)
+    return ClosedForm(
+        "two channels of an image",
+        two_channels,
+        IMAGE,
+        {
+            "gradient": (Expected(gradient),),
+            # Noise of 0.03 lets no gate switch: the nearest is 0.5 away, 16 standard deviations.
+            "smoothdiff": (Expected(gradient, {"n_samples": 5, "sigma": 0.01}),),
+        },
+    )
+
+
+def _linear() -> ClosedForm:
+    weights = np.arange(6.0).reshape(2, 3) - 2
+    return ClosedForm(
+        "no nonlinearity",
+        lambda x: jnp.sum(jnp.asarray(weights) * x) - 1.0,
+        np.ones((2, 3)) + weights**2,
+        {"smoothdiff": (Expected(weights, {"n_samples": 3}),)},
+    )
+
+
+DECOMPOSED_FORMS: tuple[ClosedForm, ...] = (_open_gates(), _linear())
