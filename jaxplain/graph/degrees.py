@@ -56,7 +56,7 @@ class Degrees:
     def __init__(self, equations: Sequence[Equation], source: Any) -> None:
         self.groups: Axis = ()
         """The digits of the source's entries in which those of one group differ; none without statistics."""
-        self.parts: dict[Any, Part] = {source: Part(whole(tuple(source.aval.shape)))}
+        self.parts: dict[Any, Part] = {source: Part(whole(source.aval.shape))}
         try:
             self._follow(equations, self.parts)
         except NoLayout as error:

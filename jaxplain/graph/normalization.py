@@ -75,4 +75,4 @@ def _kind(run: Run, source: Any, value: Any, factor: Any, shift: Any) -> str:
         return "rms_norm"
     if not (parts[shift].is_statistic and parts[shift].degree == 1) or parts[shift].of_squares:
         return ""
-    return "layer_norm" if groups == whole(tuple(source.aval.shape))[-1] else "group_norm"
+    return "layer_norm" if groups == whole(source.aval.shape)[-1] else "group_norm"

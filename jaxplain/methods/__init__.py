@@ -5,12 +5,14 @@
 """
 
 from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
+from jaxplain.methods.attention_rollout import attention_rollout as attention_rollout
 from jaxplain.methods.deconvnet import deconvnet as deconvnet
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
 from jaxplain.methods.grad_cam_pp import grad_cam_pp as grad_cam_pp
 from jaxplain.methods.gradient import gradient as gradient
+from jaxplain.methods.gradient_rollout import gradient_rollout as gradient_rollout
 from jaxplain.methods.guided_backprop import guided_backprop as guided_backprop
 from jaxplain.methods.guided_grad_cam import guided_grad_cam as guided_grad_cam
 from jaxplain.methods.hires_cam import hires_cam as hires_cam
@@ -20,6 +22,7 @@ from jaxplain.methods.integrated_gradients import (
     integrated_gradients_with_diagnostics as integrated_gradients_with_diagnostics,
 )
 from jaxplain.methods.layer_cam import layer_cam as layer_cam
+from jaxplain.methods.lrp import lrp as lrp
 from jaxplain.methods.occlusion import occlusion as occlusion
 from jaxplain.methods.score_cam import score_cam as score_cam
 from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam

@@ -38,6 +38,27 @@ def relu_network(seed: int = 0) -> Model:
     return Model(_parameters(seed), _relu)
 
 
+def attention_network(seed: int = 0) -> Model:
+    """Return a network of two attention layers over patches of 2 x 2 and a class token, with smooth derivatives.
+
+    Example:
+        >>> attention_network()(jnp.zeros((2, *SHAPE))).shape
+        (2, 5)
+    """
+    n_patches, width = SHAPE[0] * SHAPE[1] // 4, 8
+    keys = jax.random.split(jax.random.key(seed), 5)
+    shapes = {
+        "patch": (2, 2, SHAPE[-1], width),
+        "position": (n_patches + 1, width),
+        "mixing": (2, 3, width, 2, width // 2),
+        "out": (2, 2, width // 2, width),
+        "head": (width, CLASSES),
+    }
+    pairs = zip(keys, shapes.items(), strict=True)
+    params = {name: jax.random.normal(key, shape) * (2 / width**0.5) for key, (name, shape) in pairs}
+    return Model(params, _attending)
+
+
 def images(n: int, seed: int = 0) -> np.ndarray:
     """Return n random images of the networks' input shape, float32."""
     return np.random.default_rng(seed).normal(size=(n, *SHAPE)).astype(np.float32)
@@ -62,6 +83,18 @@ def _relu(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, "b
     hidden = jax.nn.relu(_conv(batch, params["conv1"], 1))
     hidden = jax.lax.reduce_window(hidden, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
     return _head(params, checkpoint_name(jax.nn.relu(_biased(params, hidden)), LAYER))
+
+
+def _attending(params: PyTree, batch: Float[Array, "batch h w c"]) -> Float[Array, "batch classes"]:
+    p = jax.tree.map(lambda leaf: leaf.astype(batch.dtype), params)
+    patches = checkpoint_name(_conv(batch, p["patch"], 2), LAYER)
+    patches = patches.reshape(batch.shape[0], -1, patches.shape[-1])
+    tokens = jnp.pad(patches, ((0, 0), (1, 0), (0, 0))) + p["position"][None]
+    for mixing, out in zip(p["mixing"], p["out"], strict=True):
+        query, key, value = jnp.einsum("bnc,pchd->pbhnd", tokens, mixing)
+        attention = jax.nn.softmax(jnp.einsum("bhqd,bhkd->bhqk", query, key) / 2)
+        tokens = jnp.tanh(tokens + jnp.einsum("bhqk,bhkd,hdc->bqc", attention, value, out))
+    return tokens[:, 0] @ p["head"]
 
 
 def _biased(params: PyTree, hidden: Array) -> Array:

@@ -16,7 +16,7 @@ from jaxplain._registry import Entry
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit, Logits
-from jaxplain.testing.networks import LAYER, images, relu_network, smooth_network
+from jaxplain.testing.networks import LAYER, attention_network, images, relu_network, smooth_network
 from jaxplain.testing.tolerance import tol
 
 SAMPLES = 7
@@ -30,6 +30,7 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
         "layer": LAYER,
         "low": jnp.full_like(x, -3),
         "high": jnp.full_like(x, 3),
+        "composite": "epsilon",
     }
     keywords = {name: values[name] for name in entry.context if name not in entry.optional}
     small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2)}
@@ -37,10 +38,12 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
 
 
 def network_for(entry: Entry) -> Model:
-    """Return the network on which a method is held to its promises: smooth, unless its notes say ``needs_relu``.
+    """Return the network on which a method is held to its promises: smooth, with ReLU or attention if its notes say so.
 
     Of the ReLU networks seed 8 is one with Grad-CAMs that are positive almost everywhere: not all maps are zero.
     """
+    if entry.notes.get("needs_attention"):
+        return attention_network()
     return relu_network(8) if entry.notes.get("needs_relu") else smooth_network()
 
 
