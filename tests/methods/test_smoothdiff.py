@@ -47,7 +47,7 @@ ONE_LAYER = {
 def test_of_one_layer_it_is_smoothgrad(x64, name):
     x = weights(6, 6, seed=2)
     got = smoothdiff(ONE_LAYER[name], x, key=KEY, n_samples=9, sigma=0.3, chunk=4)
-    want = smoothgrad(ONE_LAYER[name], x, key=KEY, n_samples=9, sigma=0.3, implementation="plain")
+    want = smoothgrad(ONE_LAYER[name], x, key=KEY, n_samples=9, sigma=0.3)
     assert np.abs(want - gradient(ONE_LAYER[name], x)).max() > 1e-3
     np.testing.assert_allclose(got, want, **tol(np.float64, terms=100, scale=float(np.abs(want).max())))
 
@@ -130,6 +130,4 @@ def convolutions(function):
 def test_noisy_copies_take_forward_passes_only():
     """Of a network with two convolutions: two per noisy copy, then two forward and two backward."""
     f = jaxplain.Score(relu_network(), jaxplain.Logit(1))
-    knobs = {"key": KEY, "n_samples": 20}
-    assert convolutions(lambda x: smoothdiff(f, x, **knobs)) == (2, 4)
-    assert convolutions(lambda x: smoothgrad(f, x, **knobs, implementation="plain")) == (4, 0)
+    assert convolutions(lambda x: smoothdiff(f, x, key=KEY, n_samples=20)) == (2, 4)
