@@ -9,7 +9,7 @@ from jaxplain.graph.relu_rules import DECONVNET
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(plain_gradient=True, needs_relu=True)
+@method(plain_gradient=True, needs_relu=True, rules=lambda f, x: DECONVNET)
 def deconvnet(f: ScoreFn, x: Float[Array, "*in"]) -> Float[Array, "*out"]:
     """Pull the score back, applying ReLU to what passes a ReLU, open or closed.
 

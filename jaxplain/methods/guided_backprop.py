@@ -9,7 +9,7 @@ from jaxplain.graph.relu_rules import GUIDED
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(plain_gradient=True, needs_relu=True)
+@method(plain_gradient=True, needs_relu=True, rules=lambda f, x: GUIDED)
 def guided_backprop(f: ScoreFn, x: Float[Array, "*in"]) -> Float[Array, "*out"]:
     """Pull the score back, letting only positive values through each open ReLU.
 

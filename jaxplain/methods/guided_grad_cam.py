@@ -13,7 +13,7 @@ from jaxplain.graph.relu_rules import GUIDED
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(needs_relu=True)
+@method(needs_relu=True, rules=lambda f, x: GUIDED)
 def guided_grad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],
