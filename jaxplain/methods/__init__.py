@@ -9,6 +9,8 @@ from jaxplain.methods.attention_rollout import attention_rollout as attention_ro
 from jaxplain.methods.deconvnet import deconvnet as deconvnet
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
+from jaxplain.methods.full_grad import full_grad as full_grad
+from jaxplain.methods.full_grad import full_grad_with_diagnostics as full_grad_with_diagnostics
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
 from jaxplain.methods.grad_cam_pp import grad_cam_pp as grad_cam_pp
 from jaxplain.methods.gradient import gradient as gradient

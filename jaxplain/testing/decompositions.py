@@ -42,6 +42,14 @@ def _open_gates() -> ClosedForm:
             "gradient": (Expected(gradient),),
             # Noise of 0.03 lets no gate switch: the nearest is 0.5 away, 16 standard deviations.
             "smoothdiff": (Expected(gradient, {"n_samples": 5, "sigma": 0.01}),),
+            # Input: (2 -4; 6 4). Biases: -1.5 (0 -1; 2 1) = (0 1.5; -3 -1.5) and 2.5 (-2 1; 0 0) = (-5 2.5; 0 0). With
+            # the constant 3, which has no place, 8 - 3 - 2.5 + 3 = 5.5.
+            "full_grad": (
+                Expected(np.array([[-3.0, 0.0], [3.0, 2.5]]), {"psi": "signed"}),
+                Expected(np.array([[7.0, 8.0], [9.0, 5.5]]), {"psi": "absolute"}),
+                # (2 4; 6 4) from 2 to 6, (0 1.5; 3 1.5) and (5 2.5; 0 0) from 0 to 5.
+                Expected(np.array([[0 + 0 + 1, 0.5 + 0.3 + 0.5], [1 + 0.6, 0.5 + 0.3]])),
+            ),
         },
     )
 
@@ -56,4 +64,27 @@ def _linear() -> ClosedForm:
     )
 
 
-DECOMPOSED_FORMS: tuple[ClosedForm, ...] = (_open_gates(), _linear())
+def _implicit_biases() -> ClosedForm:
+    """Return two scores: to x tanh'(x), the input's part, the implicit bias tanh(x) - x tanh'(x) adds the rest."""
+    weights = np.array([[1.0, -2.0, 0.5]])
+    values = np.array([[0.3, -1.0, 2.0]])[..., None]
+    signed = weights * np.tanh(values[..., 0])
+    return ClosedForm(
+        "tanh, and minus twice that",
+        lambda x: jnp.array([1.0, -2.0], x.dtype) * jnp.sum(jnp.asarray(weights)[..., None] * jnp.tanh(x)),
+        values,
+        {"full_grad": (Expected(np.stack([signed, -2 * signed]), {"psi": "signed"}),)},
+    )
+
+
+def _no_terms() -> ClosedForm:
+    """Return a closed gate: nothing is rescaled, and nothing divided by zero."""
+    return ClosedForm(
+        "closed gates",
+        lambda x: jnp.sum(jax.nn.relu(x - 9.0)),
+        IMAGE,
+        {"full_grad": tuple(Expected(np.zeros((2, 2)), {"psi": psi}) for psi in ("rescaled", "absolute", "signed"))},
+    )
+
+
+DECOMPOSED_FORMS: tuple[ClosedForm, ...] = (_open_gates(), _linear(), _implicit_biases(), _no_terms())
