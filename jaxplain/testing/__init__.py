@@ -16,4 +16,5 @@ from jaxplain.testing.networks import attention_network as attention_network
 from jaxplain.testing.networks import relu_network as relu_network
 from jaxplain.testing.networks import smooth_network as smooth_network
 from jaxplain.testing.promises import check_promises as check_promises
+from jaxplain.testing.relevances import RELEVANCE_FORMS as RELEVANCE_FORMS
 from jaxplain.testing.tolerance import tol as tol

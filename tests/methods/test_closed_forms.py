@@ -7,9 +7,17 @@ import pytest
 
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._registry import METHODS
-from jaxplain.testing import ATTENTION_FORMS, CAM_FORMS, CLOSED_FORMS, DECOMPOSED_FORMS, GATE_FORMS, tol
+from jaxplain.testing import (
+    ATTENTION_FORMS,
+    CAM_FORMS,
+    CLOSED_FORMS,
+    DECOMPOSED_FORMS,
+    GATE_FORMS,
+    RELEVANCE_FORMS,
+    tol,
+)
 
-FORMS = (*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS, *ATTENTION_FORMS)
+FORMS = (*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS, *ATTENTION_FORMS, *RELEVANCE_FORMS)
 CASES = [
     pytest.param(form, name, expected, id=f"{form.name}-{name}-{number}")
     for form in FORMS
