@@ -4,8 +4,10 @@ from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
-from jaxplain.core.noise import noisy_gradient, relative_standard_error
-from jaxplain.core.sampling import mean, moments, reduce_over
+from jaxplain.core.adding import one_by_one
+from jaxplain.core.noise import noisy_copies, noisy_gradient, relative_standard_error
+from jaxplain.core.sampling import moments, reduce_over
+from jaxplain.graph.prefix import Implementation, prefix_for_sums
 
 
 @method(axioms=("linearity", "implementation_invariance"), plain_gradient=True)
@@ -17,6 +19,7 @@ def smoothgrad(
     n_samples: Count = 50,
     sigma: NonNegative = 0.15,
     chunk: int | None = None,
+    implementation: Implementation | None = None,
 ) -> Float[Array, "*out"]:
     """Average the gradient over noisy copies of the input.
 
@@ -30,6 +33,8 @@ def smoothgrad(
         n_samples: Number of noisy copies, at least 1.
         sigma: Standard deviation of the noise as a fraction of x.max() - x.min(); 0 gives the plain gradient.
         chunk: Samples evaluated together; changes memory and speed only.
+        implementation: "shared" pulls the mean back once through what is affine in the example; "plain" pulls every
+            sample back. None chooses the faster by shape.
 
     Returns:
         Signed and unscaled, shape ``(*t, *in)``, in units of the score per unit of the input.
@@ -42,19 +47,30 @@ def smoothgrad(
         >>> smoothgrad(lambda x: 3 * x.sum(), jnp.arange(2.0), key=jax.random.key(0), n_samples=4)
         Array([3., 3.], dtype=float32)
     """
-    return reduce_over(noisy_gradient(f, x, key, sigma), n_samples, mean, chunk=chunk).astype(x.dtype)
+    parts, copy = prefix_for_sums(f, x, implementation), noisy_copies(x, key, sigma)
+    total = reduce_over(lambda sample: parts.gradient(parts.prefix(copy(sample))), n_samples, one_by_one, chunk=chunk)
+    return parts.pull(x, tuple(cotangent / n_samples for cotangent in total))
 
 
 @with_diagnostics(smoothgrad)
 def smoothgrad_with_diagnostics(
-    f: ScoreFn, x: Float[Array, "*in"], *, key: Array, n_samples: int, sigma: Array, chunk: int | None
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Array,
+    n_samples: int,
+    sigma: Array,
+    chunk: int | None,
+    implementation: Implementation | None,
 ) -> Diagnosed:
     """Return the map and the relative standard error of its estimate.
+
+    The error needs the map of every sample, so nothing can be shared.
 
     Args:
         f: Score of one example.
         x: The example.
-        key, n_samples, sigma, chunk: As in ``smoothgrad``, with its defaults.
+        key, n_samples, sigma, chunk, implementation: As in ``smoothgrad``, with its defaults.
 
     Returns:
         The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; NaN for one sample.
