@@ -9,6 +9,7 @@ from jaxplain.methods.attention_rollout import attention_rollout as attention_ro
 from jaxplain.methods.deconvnet import deconvnet as deconvnet
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
+from jaxplain.methods.excitation_backprop import excitation_backprop as excitation_backprop
 from jaxplain.methods.full_grad import full_grad as full_grad
 from jaxplain.methods.full_grad import full_grad_with_diagnostics as full_grad_with_diagnostics
 from jaxplain.methods.grad_cam import grad_cam as grad_cam

@@ -12,7 +12,7 @@ from jaxplain.graph.gate_rules import EXPECTED
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(axioms=("linearity",), plain_gradient=True)
+@method(axioms=("linearity",), plain_gradient=True, rules=lambda f, x, **context: EXPECTED)
 def smoothdiff(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -50,6 +50,8 @@ def _open_gates() -> ClosedForm:
                 # (2 4; 6 4) from 2 to 6, (0 1.5; 3 1.5) and (5 2.5; 0 0) from 0 to 5.
                 Expected(np.array([[0 + 0 + 1, 0.5 + 0.3 + 0.5], [1 + 0.6, 0.5 + 0.3]])),
             ),
+            # Excitations (0 0; 3 2.5) and (0 0.5; 0 0) of 6; the second channel has no excitatory input and loses 1/12.
+            "excitation_backprop": (Expected(np.array([[0.0, 0.0], [3 / 6, 2.5 / 6]])[..., None]),),
         },
     )
 
@@ -77,6 +79,24 @@ def _implicit_biases() -> ClosedForm:
     )
 
 
+def _winners() -> ClosedForm:
+    """Return two scores of three entries: shares 3 : 1 of two windows, of which the first is won by its maximum."""
+    return ClosedForm(
+        "winners",
+        lambda x: (
+            jnp.array([3.0, 0.0], x.dtype) * jnp.max(x[:2]) + jnp.array([1.0, -1.0], x.dtype) * (x[1] + jnp.tanh(x[2]))
+        ),
+        np.array([4.0, 2.0, -1.0]),
+        # 12 of the maximum and 1 x (2 - tanh 1) of the sum, in which 2 alone is positive; the second score has no
+        # excitatory weight.
+        {
+            "excitation_backprop": (
+                Expected(np.array([[12.0, 2 - np.tanh(1), 0], [0, 0, 0]]) / np.array([[14 - np.tanh(1)], [1.0]])),
+            )
+        },
+    )
+
+
 def _no_terms() -> ClosedForm:
     """Return a closed gate: nothing is rescaled, and nothing divided by zero."""
     return ClosedForm(
@@ -87,4 +107,4 @@ def _no_terms() -> ClosedForm:
     )
 
 
-DECOMPOSED_FORMS: tuple[ClosedForm, ...] = (_open_gates(), _linear(), _implicit_biases(), _no_terms())
+DECOMPOSED_FORMS: tuple[ClosedForm, ...] = (_open_gates(), _linear(), _implicit_biases(), _winners(), _no_terms())
