@@ -14,7 +14,7 @@ PYTEST := $(PY) -m pytest -q
 # Where programs must be compiled as users compile them (tests marked `optimized`): XLA's own default.
 FULL_XLA := XLA_FLAGS=--xla_backend_optimization_level=3
 
-.PHONY: help demo demo-full test test-slow lint format types wheel env clean distclean
+.PHONY: help demo demo-full test test-slow test-all lint format types wheel env clean distclean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## ?(.*)/  make \1|\2/' | column -t -s '|'
@@ -31,6 +31,10 @@ test: $(STAMP)  ## the suite without its slow part
 
 test-slow: $(STAMP)  ## the slow part of the suite
 	$(FULL_XLA) $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
+
+test-all: $(STAMP)  ## the whole suite, every network in every form under every method
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not optimized" $(ARGS)
+	$(FULL_XLA) $(PYTEST) -m optimized $(ARGS) || [ $$? -eq 5 ]
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(PY) -m ruff check .
