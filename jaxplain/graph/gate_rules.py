@@ -118,10 +118,10 @@ def _windows(call: Call) -> Callable[[Array], Array]:
 
 
 EXPECTED: tuple[tuple[Callable[..., bool], PyTree], ...] = (
-    (OfKind("softmax", "log_softmax", "layer_norm", "rms_norm", "group_norm"), KEEP),
     (OfKind(*KINDS, *_NAMED, *_PRIMITIVES), ExpectedGate()),
     (OfKind("bilinear", "square"), ExpectedFactors()),
     (OfKind("max_pool"), ExpectedWinners()),
     (AtPath(""), KEEP),
 )
-"""The composite of SmoothDiff: softmax, normalizations, quotients, sorting and other maxima keep their derivative."""
+"""The composite of SmoothDiff: softmax and normalizations (as wholes), quotients, sorting and other maxima keep their
+derivative."""
