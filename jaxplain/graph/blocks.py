@@ -17,7 +17,7 @@ from jaxplain.graph.affine import AffineRun, affine_runs
 from jaxplain.graph.flow import Step, steps
 from jaxplain.graph.names import naming, place
 from jaxplain.graph.operations import kind_of_operands, operation_name
-from jaxplain.graph.structures import structures
+from jaxplain.graph.structures import Structure, structures
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
 
@@ -87,7 +87,10 @@ class _Group(NamedTuple):
 def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
     """Return the blocks that depend on the input, in the order of evaluation, and how many others do not."""
     found = steps(traced)
-    activations = recognize(traced, found)
+    recognized = recognize(traced, found)
+    structured = structures(traced, found, recognized)
+    taken = _positions(structured)
+    activations = {site: one for site, one in recognized.items() if not _within(site, taken)}
     seen = _elementary(found, activations)
     customs = {step.site for step in seen if _is_custom(step, activations)}
     places = {step.site: place(step.scopes) for step in seen}
@@ -106,18 +109,26 @@ def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
         kind = activation.kind if activation else _kind(step)
         block = _block(kind, step, inside, name_of(places[step.site].path))
         placed.append(Placed(block, step.site, run, _moving(run, inside), _nature(step), within))
-    groups = _groups(traced, found, activations)
+    groups = _groups(traced, found, activations, structured)
     return _grouped(placed, groups, by_site), n_independent
 
 
-def _groups(traced: Traced, found: Sequence[Step], activations: Mapping[Site, Activation]) -> dict[Site, _Group]:
+def _within(site: Site, taken: frozenset[Site]) -> bool:
+    return any(site[:length] in taken for length in range(1, len(site) + 1))
+
+
+def _positions(runs: Mapping[Site, Activation | Structure]) -> frozenset[Site]:
+    return frozenset((*site[:-1], position) for site, one in runs.items() for position in one.run.positions)
+
+
+def _groups(
+    traced: Traced,
+    found: Sequence[Step],
+    activations: Mapping[Site, Activation],
+    structured: Mapping[Site, Structure],
+) -> dict[Site, _Group]:
     """Return the equations that belong together, by the site of the last one."""
-    structured = structures(traced, found, activations)
-    runs = {
-        **{site: one.run for site, one in activations.items()},
-        **{site: one.run for site, one in structured.items()},
-    }
-    taken = frozenset((*site[:-1], position) for site, run in runs.items() for position in run.positions)
+    taken = _positions(activations) | _positions(structured)
     groups = {site: _Group(one.kind, one.run, None, one.statistic) for site, one in structured.items()}
     for one in affine_runs(traced, found, taken):
         groups[one.site] = _Group(one.parts[0], one.run, one, None)

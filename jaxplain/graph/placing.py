@@ -124,11 +124,16 @@ def _call(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any], recorded:
     def run(*values: Any) -> tuple[Any, ...]:
         return tuple(placed.run(*_joined(placed, values, fixed)))
 
-    def held(*values: Any) -> tuple[Any, ...]:
-        return tuple(placed.run(*_joined(placed, values, fixed), hold=placed.held))
+    inputs = _joined(placed, moving, fixed)
+    affine = placed.affine.at(inputs) if placed.affine else None
+    held = _held(placed, inputs, fixed) if placed.held is not None else None
+    return Call(placed.block, run, tuple(moving), affine, held, recorded)
 
-    affine = placed.affine.at(_joined(placed, moving, fixed)) if placed.affine else None
-    return Call(placed.block, run, tuple(moving), affine, held if placed.held is not None else None, recorded)
+
+def _held(placed: Placed, inputs: Sequence[Any], fixed: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
+    """Return the run with the held variable's value put in, which derivatives of a map still reach."""
+    given = {placed.held: placed.run.values(*inputs)[placed.held]}
+    return lambda *values: tuple(placed.run(*_joined(placed, values, fixed), given=given))
 
 
 def _reading(one: Matched) -> Acting:

@@ -51,22 +51,24 @@ class Run:
         read = dict.fromkeys(atom for equation in equations for atom in equation.invars if not _compat.is_literal(atom))
         return cls(ordered, equations, tuple(variable for variable in read if variable not in own))
 
-    def __call__(self, *inputs: Any, hold: Any = None) -> list[Any]:
+    def __call__(self, *inputs: Any, given: Mapping[Any, Any] | None = None) -> list[Any]:
         """Evaluate the run as it stands, in the named scopes of the caller.
 
         Args:
             inputs: Values of its inputs.
-            hold: A variable inside the run that derivatives take for a constant.
+            given: Values of variables inside the run that are taken as they are.
         """
+        values = self.values(*inputs, given=given)
+        return [values[variable] for variable in self.equations[-1].outvars]
+
+    def values(self, *inputs: Any, given: Mapping[Any, Any] | None = None) -> dict[Any, Any]:
+        """Return the values of all variables of the run."""
         values = dict(zip(self.inputs, inputs, strict=True))
-        outputs: list[Any] = []
         for equation in self.equations:
             operands = [atom.val if _compat.is_literal(atom) else values[atom] for atom in equation.invars]
-            outputs = _compat.bind(equation, operands, scoped=False)
-            if hold is not None and hold in equation.outvars:
-                outputs = [jax.lax.stop_gradient(output) for output in outputs]
-            values.update(zip(equation.outvars, outputs, strict=True))
-        return outputs
+            values.update(zip(equation.outvars, _compat.bind(equation, operands, scoped=False), strict=True))
+            values.update({variable: given[variable] for variable in equation.outvars if given and variable in given})
+        return values
 
 
 @dataclass(frozen=True)
