@@ -32,6 +32,8 @@ _HOMES = {
     "tap": "graph.tap",
     "audit": "graph.audit",
     "rewrite": "graph.rewrite",
+    "rewrite_pair": "graph.pairs",
+    "affine_prefix": "graph.prefix",
 }
 _MODULES = (
     "adapters",

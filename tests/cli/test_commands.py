@@ -87,6 +87,25 @@ def test_layers_and_audit(jaxplain, job):
     assert "conv3" in jaxplain("audit", str(job), *changes).out
 
 
+def test_audit_of_a_method(jaxplain, job):
+    changes = ("--set", "model.factory=jaxplain.models.small:small_cnn", "--set", "model.kwargs.shape=[4, 4, 1]")
+    guided = jaxplain("audit", str(job), "--method", "guided_backprop", *changes)
+    assert "3 guided" in guided.out, guided.err
+    relevance = jaxplain("audit", str(job), "--method", "lrp", "--composite", "epsilon_plus", *changes)
+    rows = [line.split() for line in relevance.out.splitlines()]
+    assert ["conv1", "conv", "+", "add", "float32[1,2,2,16]", "z-plus"] in rows, relevance.err
+    assert ["head", "dot", "+", "add", "float32[1,10]", "epsilon"] in rows
+    for wrong, remedy in (
+        (("--method", "gradient"), "methods with rules are"),
+        (("--method", "lrp"), "--composite epsilon_plus"),
+        (("--method", "lrp", "--composite", "epsilon_pluss"), "epsilon_plus"),
+        (("--composite", "epsilon"), "--method"),
+        (("--method", "deconvnet", "--composite", "epsilon"), "leave --composite out"),
+    ):
+        answer = jaxplain("audit", str(job), *wrong, *changes)
+        assert answer.code == 2 and remedy in answer.err
+
+
 def test_version(jaxplain):
     assert "jaxlib" in jaxplain("version").out
 

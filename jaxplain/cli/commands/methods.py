@@ -52,7 +52,9 @@ def markdown() -> str:
     for name in sorted(METHODS):
         entry = METHODS[name]
         given = ", ".join(f"`{word}`{' (optional)' * (word in entry.optional)}" for word in entry.context)
-        knobs = ", ".join(f"`{word}={knob.default!r}`" for word, knob in entry.knobs.items() if word != "chunk")
+        knobs = ", ".join(
+            f"`{word}={knob.default!r}`" for word, knob in entry.knobs.items() if knob.kind != "execution"
+        )
         axioms = ", ".join(entry.axioms).replace("_", " ")
         lines.append(f"| `{name}` | {entry.summary} | {given} | {knobs} | {axioms} |")
     return "\n".join(lines)
