@@ -32,7 +32,7 @@ def smoothdiff(
     often each entry of a window wins) and products of two values that depend on the input (the mean factors). Softmax,
     normalizations, quotients, sorting and maxima over axes keep their derivative at the clean input. So networks with
     layer normalization are approximated roughly: on tiny ones with random weights the map was further from SmoothGrad
-    than its own length at the default noise, and by a quarter of it at a third of that noise.
+    than its own length at the default noise, and by a quarter to a third of it at a third of that noise.
 
     Args:
         f: Score of one example.
