@@ -15,17 +15,17 @@ _ACTIVATIONS = frozenset(
 )  # fmt: skip
 MOVEMENTS = frozenset(
     (
-        "broadcast_in_dim", "concatenate", "convert_element_type", "copy", "copy_p", "dynamic_slice",
+        "broadcast_in_dim", "concatenate", "convert_element_type", "copy", "copy_p", "device_put", "dynamic_slice",
         "dynamic_update_slice", "expand_dims", "gather", "name", "optimization_barrier", "pad", "reshape", "rev",
-        "slice", "split", "squeeze", "transpose",
+        "sharding_constraint", "slice", "split", "squeeze", "stack", "tile", "transpose",
     )
 )  # fmt: skip
 """Primitives that put entries of their operands elsewhere."""
 LINEAR = MOVEMENTS | frozenset(
     (
-        "add", "add_any", "avg_pool", "conv", "cumsum", "div", "dot", "mean", "mul", "neg", "real", "reduce_precision",
-        "reduce_sum", "reduce_window_sum", "scatter", "scatter-add", "scatter_add", "select_n", "stop_gradient", "sub",
-        "sum",
+        "add", "add_any", "avg_pool", "complex", "conj", "conv", "cumsum", "div", "dot", "fft", "imag", "mean", "mul",
+        "neg", "real", "reduce_precision", "reduce_sum", "reduce_window_sum", "scatter", "scatter-add", "scatter_add",
+        "select_n", "stop_gradient", "sub", "sum",
     )
 )  # fmt: skip
 """Kinds that are affine in what depends on the input; one factor of ``mul``, ``dot`` and ``conv`` does not, nor does

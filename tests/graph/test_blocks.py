@@ -10,7 +10,7 @@ from jax import lax
 from jaxplain import Logit, Score, from_linen
 from jaxplain.graph.blocks import blocks_of
 from jaxplain.graph.placing import place_rules
-from jaxplain.graph.predicates import OfKind, ReadsInput
+from jaxplain.graph.predicates import Linear, OfKind, ReadsInput
 from jaxplain.graph.rules import KEEP
 from jaxplain.graph.trace import trace
 from jaxplain.testing import tol
@@ -208,3 +208,23 @@ def test_an_opaque_call_is_refused_by_name():
 
     with pytest.raises(InputError, match="opaque call 'pure_callback'"):
         place_rules(lambda x: called(x @ W), X, [(OfKind("dot"), KEEP)], unknown="raise")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: jnp.stack([x, 2 * x]),
+        lambda x: jnp.tile(x, (2, 1, 1)),
+        lambda x: jnp.roll(x, 1, axis=0),
+        lambda x: jax.image.resize(x, (12, 12, 4), "bilinear"),
+        lambda x: x.at[0].set(1.0).at[1:2].add(x[2:3]),
+        lambda x: jnp.cumsum(x, axis=0),
+        lambda x: jnp.fft.fft(x, axis=0).real,
+        lambda x: x.astype(jnp.bfloat16).astype(jnp.float32),
+        lambda x: jax.jit(lambda x: jnp.split(x, 2)[0])(x),
+        lambda x: jnp.where(jnp.arange(6).reshape(6, 1, 1) > 2, x, 0.0),
+    ],
+)
+def test_what_moves_and_adds_is_known_to_be_linear(f):
+    placement = place_rules(f, X, [(Linear(), KEEP)], unknown="raise")
+    assert not placement.acting
