@@ -18,8 +18,8 @@ HOMOGENEOUS = ("relu", "leaky_relu")
 """Activations whose derivative is f(x) / x."""
 NAMED = ("celu", "hard_sigmoid", "hard_tanh", "log_sigmoid", "mish", "selu", "soft_sign", "squareplus")
 """Activations known by their names alone."""
-PASSED = (*(kind for kind in KINDS if kind not in HOMOGENEOUS), *NAMED)
-"""The other activations."""
+PASSED = (*(kind for kind in KINDS if kind not in HOMOGENEOUS), *NAMED, "abs", "clamp", "integer_pow")
+"""All other functions of one value that pass relevance on."""
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,16 @@ class Pass:
         (slope,) = pull((jnp.ones_like(y),))
         limit = jnp.where(origin == 0, slope, 0)
         return (cotangents[0] * jnp.where(near, limit, y / jnp.where(near, 1, x)),)
+
+
+@dataclass(frozen=True)
+class Extremum:
+    """Pass relevance through a maximum or minimum with a constant; of two values that depend on the input give it to
+    the winner, ties as the primitive has them.
+    """
+
+    name: str = "pass or winner"
+
+    def backward(self, call: Call, cotangents: Arrays) -> Arrays:
+        """Return ``c f(x) / x``, or the block's own derivative."""
+        return Pass().backward(call, cotangents) if len(call.inputs) == 1 else call.pull(cotangents)

@@ -18,7 +18,7 @@ block, so that each composite gives what it gives on the network with folded wei
 All other blocks are treated alike in every composite, also in those that users write (``COMMON``), so that each one
 runs on networks with attention too:
 
-- activations pass relevance on; softmax, products and normalizations follow AttnLRP;
+- activations and clipping pass relevance on; softmax, products and normalizations follow AttnLRP;
 - what is linear (sums, averages, reshapes, and affine layers that no entry names) keeps its derivative, which is LRP-0:
   relevance in proportion to contributions, a constant takes its share, nothing is stabilized, and what is padded around
   a pooling window contributes nothing;
@@ -35,7 +35,7 @@ from jaxplain._typing import Array
 from jaxplain.graph.blocks import Block
 from jaxplain.graph.predicates import Linear, OfKind, ReadsInput, Selecting
 from jaxplain.graph.rules import KEEP
-from jaxplain.methods.lrp.activations import HOMOGENEOUS, PASSED, Pass
+from jaxplain.methods.lrp.activations import HOMOGENEOUS, PASSED, Extremum, Pass
 from jaxplain.methods.lrp.attention import HalfEach, HeldScale
 from jaxplain.methods.lrp.epsilon import Epsilon
 from jaxplain.methods.lrp.first_layer import Flat, ZBox
@@ -48,6 +48,7 @@ CONV, DENSE, FIRST = OfKind("conv"), OfKind("dot"), ReadsInput()
 COMMON: tuple[Entry, ...] = (
     (OfKind(*HOMOGENEOUS), KEEP),
     (OfKind(*PASSED), Pass()),
+    (OfKind("max", "min"), Extremum()),
     (OfKind("layer_norm", "rms_norm", "group_norm"), HeldScale()),
     (OfKind("bilinear", "square"), HalfEach()),
     (OfKind("softmax"), KEEP),

@@ -1,6 +1,7 @@
 """Composites: which rule a block receives, what is refused, and that BatchNorm needs no canonizer."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -185,8 +186,10 @@ def test_what_no_rule_covers_is_refused_with_its_place():
     def calls(x):
         return jnp.sum(jax.pure_callback(np.tanh, jax.ShapeDtypeStruct((3,), jnp.float32), x @ w))
 
-    with pytest.raises(InputError, match="pure_callback"):
-        lrp(calls, jnp.ones(3), composite="epsilon")
+    exported = jax.export.export(jax.jit(jnp.tanh))(jax.ShapeDtypeStruct((3,), jnp.float32))
+    for f, words in ((calls, "opaque call 'pure_callback'"), (lambda x: jnp.sum(exported.call(x @ w)), "call")):
+        with pytest.raises(InputError, match=rf"{words}.*test_composites\.py"):
+            lrp(f, jnp.ones(3), composite="epsilon")
 
 
 @pytest.mark.parametrize("network", ["convnext", "vit"])

@@ -102,3 +102,20 @@ def test_zero_outputs_and_dead_denominators_are_no_nan(x64):
             lambda w, composite=composite: jnp.sum(lrp(lambda x: jnp.sum(x @ w + 0.0), x, composite=composite) ** 2)
         )(w)
         assert jnp.isfinite(relevance) and jnp.all(jnp.isfinite(gradient)), rule
+
+
+@pytest.mark.parametrize("rule", [Norm(0.0), Epsilon(0.0)], ids=lambda rule: rule.name)
+def test_sums_and_averages_conserve_under_every_rule_for_linear_blocks(x64, rule):
+    """Norm leaves out the constant that is added; without one all are LRP-0."""
+    x = random(6, 4, seed=3)
+
+    def f(x):
+        window = jax.lax.reduce_window(x + jnp.tanh(x), 0.0, jax.lax.add, (2, 2), (2, 2), "VALID") / 4.0
+        return jnp.mean(window @ random(2, 3, seed=1), axis=0) @ random(3, seed=2)
+
+    linear = (OfKind("sum", "avg_pool", "mean"), rule)
+    got, want = lrp(f, x, composite=(linear, (DENSE, Epsilon(0.0)))), lrp(f, x, composite=((DENSE, Epsilon(0.0)),))
+    np.testing.assert_allclose(got, want, rtol=1e-10)
+    np.testing.assert_allclose(got.sum(), f(x), rtol=1e-10)
+    shifted = lrp(lambda x: jnp.sum(x + 2.0), x, composite=((OfKind("add"), rule),))
+    np.testing.assert_allclose(shifted.sum(), jnp.sum(x) + (0 if rule.name == "epsilon" else 2.0 * x.size), rtol=1e-10)

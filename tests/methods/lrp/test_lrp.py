@@ -35,7 +35,7 @@ def test_without_a_stabilizer_it_is_input_times_gradient_on_relu_networks(x64):
     assert 50 < errors[0] / errors[1] < 200  # of first order in the stabilizer
 
 
-@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus_flat", "epsilon_gamma_box", "epsilon_alpha2_beta1"])
+@pytest.mark.parametrize("composite", ["epsilon_gamma_box", "epsilon_alpha2_beta1_flat"])
 def test_a_batch_under_jit_and_vmap_equals_a_loop_and_scores_share_a_pass(composite):
     model, batch = relu_network(), jnp.asarray(images(2))
     keywords = {"composite": composite, "low": -4.0, "high": jnp.full(batch[0].shape, 4.0)}
@@ -94,6 +94,10 @@ ACTIVATIONS = {
     "selu": nn.selu,
     "soft_sign": nn.soft_sign,
     "leaky_relu": nn.leaky_relu,
+    "clip": lambda x: jnp.clip(x, -1, 2),
+    "maximum with a constant": lambda x: jnp.maximum(x, -2.0),
+    "square": lambda x: x * x,
+    "power": lambda x: x**3,
 }
 
 
@@ -120,6 +124,12 @@ def test_the_factor_of_an_activation_is_finite_and_smooth_at_zero(x64, name):
         np.testing.assert_allclose(slope(origin), slope(jnp.asarray(1e-4)), atol=1e-3)
     else:
         assert factor(origin[None])[0] == 0
+
+
+def test_of_two_values_the_larger_receives_all(x64):
+    x = jnp.array([3.0, -2.0, 5.0, -1.0])
+    got = lrp(lambda x: jnp.sum(jnp.maximum(jnp.tanh(x[:2]), jnp.tanh(x[2:]))), x, composite="epsilon")
+    np.testing.assert_allclose(got, [0, 0, np.tanh(5), np.tanh(-1)], rtol=1e-12)
 
 
 def test_relu_at_zero_keeps_its_derivative():
