@@ -132,8 +132,8 @@ def maps(name, form):
 
     def explain(model, x):
         keywords = example_keywords(entry, x)
-        if "baseline" in keywords:
-            keywords["baseline"] = 0.1 * x  # on the example's side of the choice between branches
+        near = {"baseline": 0.1 * x, "background": jnp.stack([0.1 * x, 0.4 * x])}  # where it takes the same branch
+        keywords |= {word: value for word, value in near.items() if word in keywords}
         return entry.function(Score(model, Logits(jnp.array([0, 2, 3]))), x, **keywords)
 
     return np.asarray(jax.jit(jax.vmap(explain, in_axes=(None, 0)))(model_of(form), IMAGES))

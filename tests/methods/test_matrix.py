@@ -26,11 +26,6 @@ TOLERANCE = 1e-5
 DIFFERENTIATED = ("gradient", "integrated_gradients", "guided_backprop", "grad_cam", "lrp", "deeplift")
 """One method of each family, whose maps are differentiated."""
 
-WITH_LAYER_NORM = ("convnext", "vit")
-CLIP = pytest.mark.xfail(strict=True, reason="LayerNorm clips its variance by maximum(0, v), which counts as a ReLU")
-HELD = pytest.mark.xfail(strict=True, reason="holding a normalization's scale also takes it from the map's derivative")
-
-
 # Refusals that follow from a method's definition, not from a note of its entry: the message's words by networks.
 NO_RULE = "there is no rule for the operation"
 DEFINED_FOR_LESS = {
@@ -128,9 +123,7 @@ def test_maps_equal_those_of_the_bare_form_in_all_other_cells(name, method, form
 
 
 @pytest.mark.parametrize(("name", "method"), REFUSED)
-def test_a_network_that_a_method_is_not_defined_for_is_refused(name, method, request):
-    if refusal(name, method) == "relu" and name in WITH_LAYER_NORM:
-        request.applymarker(CLIP)
+def test_a_network_that_a_method_is_not_defined_for_is_refused(name, method):
     images = NETWORKS[name].images(2)
     with pytest.raises(InputError, match=refusal(name, method)):
         jax.eval_shape(lambda model: explained(model, method, images), model_of(name, "bare"))
@@ -169,18 +162,14 @@ differentiating = pytest.mark.usefixtures("x64", "standard_promotion")
 
 @differentiating
 @pytest.mark.parametrize(("name", "method", "form"), SLOPES)
-def test_maps_differentiate_with_respect_to_weights_and_image(name, method, form, request):
-    if method == "lrp" and name in WITH_LAYER_NORM:
-        request.applymarker(HELD)
+def test_maps_differentiate_with_respect_to_weights_and_image(name, method, form):
     check_slope(name, method, form)
 
 
 @pytest.mark.slow
 @differentiating
 @pytest.mark.parametrize(("name", "method", "form"), OTHER_SLOPES)
-def test_maps_differentiate_in_all_other_cells(name, method, form, request):
-    if method == "lrp" and name in WITH_LAYER_NORM:
-        request.applymarker(HELD)
+def test_maps_differentiate_in_all_other_cells(name, method, form):
     check_slope(name, method, form)
 
 
