@@ -18,6 +18,7 @@ from jaxplain.graph.trace import Traced, trace
 from jaxplain.graph.walk import Action, OnRun, Ports, Site, evaluate
 
 Unknown = Literal["raise", "gradient"]
+Acting = Callable[[Sequence[Any], PyTree], tuple[list[Any], PyTree]]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,15 @@ class Placement:
 
     def record(self, x: PyTree) -> Ports:
         """Return what the rules record of an example, by site."""
-        rules = {one.placed.site: one for one in self.acting if hasattr(one.rule, "record")}
-        return self._evaluate(x, {site: OnRun(one.placed.run, _recording(one)) for site, one in rules.items()}, {})[1]
+        return self._emitted(x, _recording, [one for one in self.acting if hasattr(one.rule, "record")])
 
     def read(self, x: PyTree) -> Ports:
         """Return what the blocks read whose rules give relevance to entries of the input, by site."""
-        rules = {one.placed.site: one for one in self.acting if _to_input(one)}
-        return self._evaluate(x, {site: OnRun(one.placed.run, _reading(one)) for site, one in rules.items()}, {})[1]
+        return self._emitted(x, _reading, [one for one in self.acting if _to_input(one)])
+
+    def _emitted(self, x: PyTree, acting: Callable[[Matched], Acting], blocks: Sequence[Matched]) -> Ports:
+        actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, acting(one)) for one in blocks}
+        return self._evaluate(x, actions, {})[1] if actions else {}
 
     def _evaluate(self, x: PyTree, actions: Mapping[Site, Action], ports: Ports) -> tuple[list[Any], Ports]:
         try:
@@ -105,9 +108,6 @@ def place_rules(
 
 def _to_input(one: Matched) -> bool:
     return bool(getattr(one.rule, "to_input", False))
-
-
-Acting = Callable[[Sequence[Any], PyTree], tuple[list[Any], PyTree]]
 
 
 def _parted(placed: Placed, inputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
