@@ -57,7 +57,8 @@ class Placed:
         block: What predicates see.
         site: The address of its last equation.
         run: Its equations.
-        moving: Which of the run's inputs depend on the input and can be differentiated.
+        moving: Which of the run's inputs depend on the input and can be differentiated; none where only integers or
+            truth values come out.
         nature: Whether JAX differentiates it: "plain", "custom" by its author's rule, "opaque", or "while", inside a
             loop that has no gradient.
         within: The sites of the custom derivative rules around it.
@@ -250,7 +251,8 @@ def _moving(run: Run, inside: Sequence[Step]) -> tuple[bool, ...]:
         for atom, flow in zip(step.equation.invars, step.inputs, strict=True)
         if flow.depends and not _compat.is_literal(atom)
     }
-    return tuple(variable in depending and _floating(variable) for variable in run.inputs)
+    smooth = any(_floating(variable) for variable in run.equations[-1].outvars)
+    return tuple(smooth and variable in depending and _floating(variable) for variable in run.inputs)
 
 
 def _nature(step: Step) -> str:

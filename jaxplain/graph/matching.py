@@ -22,10 +22,11 @@ Rules = Sequence[tuple[Callable[[Block], bool], Any]]
 
 @dataclass(frozen=True)
 class Matched:
-    """A block, and the rule that it receives, or None."""
+    """A block, and the rule that it receives, or None; of a custom derivative that is kept whole, what lacks one."""
 
     placed: Placed
     rule: Any
+    lacking: Placed | None = None
 
     @property
     def acts(self) -> bool:
@@ -78,7 +79,7 @@ def unmatched(where: str, rules: Rules, matched: Sequence[Matched]) -> InputErro
 
 def without_rule(where: str, matched: Sequence[Matched]) -> InputError | None:
     """Build the error for blocks that depend on the input and have no rule, or return None if there are none."""
-    bare = [one.placed for one in matched if one.rule is None and any(one.placed.moving)]
+    bare = [one.lacking or one.placed for one in matched if one.rule is None and any(one.placed.moving)]
     if not bare:
         return None
     first = bare[0].block
@@ -109,7 +110,8 @@ def _rule(placed: Placed, rules: Rules) -> Any:
 def _covered(one: Matched, matched: Sequence[Matched]) -> Matched:
     """Keep a custom derivative where all that is inside it keeps its own."""
     inside = [other for other in matched if one.placed.site in other.placed.within and any(other.placed.moving)]
-    return Matched(one.placed, KEEP) if inside and all(other.rule is not None for other in inside) else one
+    lacking = next((other.placed for other in inside if other.rule is None), None)
+    return Matched(one.placed, KEEP if inside and lacking is None else None, lacking)
 
 
 def _check_kinds(rules: Rules, placed: Sequence[Placed]) -> None:

@@ -190,7 +190,8 @@ def _ruled(one: Matched) -> Acting:
         of_fixed = _of_fixed(lambda values: run(moving, values), fixed, cotangents)
         if not _to_input(one):
             return found, of_fixed, None, None
-        return [jnp.zeros_like(value) for value in moving], of_fixed, None, {"written": found}
+        of_port = {"written": found} | ({} if recorded is None else {"recorded": None})
+        return [jnp.zeros_like(value) for value in moving], of_fixed, None, of_port
 
     block.defvjp(forward, backward)
 

@@ -1,13 +1,14 @@
 """Blocks: what belongs together, what a block is called, and affine runs as weights and shift."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
 
-from jaxplain import Logit, Score, from_linen
+from jaxplain import InputError, Logit, Score, from_linen
 from jaxplain.graph.blocks import blocks_of
 from jaxplain.graph.placing import place_rules
 from jaxplain.graph.predicates import Linear, OfKind, ReadsInput
@@ -171,16 +172,12 @@ def test_the_blocks_of_a_network_in_flax():
 
 
 def test_what_must_be_known_is_named_with_its_place():
-    from jaxplain import InputError
-
     with pytest.raises(InputError, match=r"no rule for the operation 'sin'.*test_blocks.py.*nor for 1 more"):
         place_rules(lambda x: jnp.cos(jnp.sin(x @ W)), X, [(OfKind("dot"), KEEP)], unknown="raise", where="lrp")
     place_rules(lambda x: jnp.cos(jnp.sin(x @ W)), X, [(OfKind("dot"), KEEP)])
 
 
 def test_an_author_s_derivative_over_known_blocks_is_known_and_stays_whole():
-    from jaxplain import InputError
-
     @jax.custom_vjp
     def halved(x):
         return x @ W
@@ -201,8 +198,6 @@ def test_an_author_s_derivative_over_known_blocks_is_known_and_stays_whole():
 
 
 def test_an_opaque_call_is_refused_by_name():
-    from jaxplain import InputError
-
     def called(x):
         return jax.pure_callback(np.asarray, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method="sequential")
 
@@ -228,3 +223,14 @@ def test_an_opaque_call_is_refused_by_name():
 def test_what_moves_and_adds_is_known_to_be_linear(f):
     placement = place_rules(f, X, [(Linear(), KEEP)], unknown="raise")
     assert not placement.acting
+
+
+def test_an_exported_call_is_refused_by_name():
+    exported = jax.export.export(jax.jit(jnp.sin))(jax.ShapeDtypeStruct((6, 6, 4), jnp.float32))
+    with pytest.raises(InputError, match="opaque call 'call_exported'"):
+        place_rules(lambda x: exported.call(x @ W), X, [(OfKind("dot"), KEEP)], unknown="raise")
+
+
+def test_what_has_no_derivative_needs_no_rule():
+    slopes = jnp.arange(4.0).reshape(1, 1, 4)
+    place_rules(lambda x: jnp.where(x > 0, x, slopes * x), X, [(Linear(), KEEP)], unknown="raise")
