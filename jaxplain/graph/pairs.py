@@ -55,7 +55,7 @@ def rewrite_pair(
                 f"{jax.tree.map(_kind, reference)}; they must have the same shape and dtype."
             )
         placement = rewritten.placement(x)
-        return placement.value(x, recorded=placement.record(reference))
+        return placement.value(x, recorded=placement.record(reference), branches=placement.branches(reference))
 
     return of_pair
 

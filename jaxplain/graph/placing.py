@@ -11,6 +11,7 @@ import numpy as np
 from jaxplain._errors import InputError, InputTypeError
 from jaxplain._typing import Array, PyTree
 from jaxplain.graph.blocks import Placed
+from jaxplain.graph.branches import choosing, note_branch, same_branch
 from jaxplain.graph.matching import Matched, Rules, match, unmatched, without_rule
 from jaxplain.graph.rules import Call, name_of
 from jaxplain.graph.speed import fast_actions
@@ -37,7 +38,13 @@ class Placement:
     fast: bool
     where: str
 
-    def value(self, x: PyTree, recorded: Ports | None = None, written: Ports | None = None) -> PyTree:
+    def value(
+        self,
+        x: PyTree,
+        recorded: Ports | None = None,
+        written: Ports | None = None,
+        branches: Ports | None = None,
+    ) -> PyTree:
         """Evaluate the function.
 
         Args:
@@ -45,12 +52,14 @@ class Placement:
             recorded: What ``record`` returned at another example.
             written: Zeros of the shapes that ``read`` returns; their cotangents are the relevance that rules give to
                 entries of the input.
+            branches: What ``branches`` returned at another example; where this one takes others, derivatives are NaN.
         """
-        ports: Ports = {}
+        ports: Ports = dict(branches or {})
         for word, values in (("recorded", recorded), ("written", written)):
             for site, tree in (values or {}).items():
                 ports.setdefault(site, {})[word] = tree
         actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, _ruled(one)) for one in self.acting}
+        actions |= dict.fromkeys(branches or {}, same_branch)
         if self.fast:
             actions |= fast_actions(self.traced, [one.placed for one in self.acting])
         return self.traced.output(self._evaluate(x, actions, ports)[0])
@@ -62,6 +71,11 @@ class Placement:
     def read(self, x: PyTree) -> Ports:
         """Return what the blocks read whose rules give relevance to entries of the input, by site."""
         return self._emitted(x, _reading, [one for one in self.acting if _to_input(one)])
+
+    def branches(self, x: PyTree) -> Ports:
+        """Return which branches an example takes in the conditionals whose branch depends on it, by site."""
+        sites = choosing(self.traced)
+        return self._evaluate(x, dict.fromkeys(sites, note_branch), {})[1] if sites else {}
 
     def _emitted(self, x: PyTree, acting: Callable[[Matched], Acting], blocks: Sequence[Matched]) -> Ports:
         actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, acting(one)) for one in blocks}
@@ -154,10 +168,23 @@ def _recording(one: Matched) -> Acting:
 
 
 def _recorded(port: PyTree) -> PyTree:
-    """Return what was recorded, the mean over the examples that came by; NaN where none did."""
+    """Return what was recorded, the mean over the examples that came by; zeros where none did."""
     if port is None:
         return None
-    return jax.tree.map(lambda leaf: leaf / port["present"].astype(leaf.dtype), port["values"])
+    came = jnp.where(port["present"] > 0, port["present"], 1)
+    return jax.tree.map(lambda leaf: leaf / came.astype(leaf.dtype), port["values"])
+
+
+def _where_recorded(port: PyTree, found: list[Array], cotangents: tuple[Any, ...]) -> list[Array]:
+    """Replace what a rule made without a recording: by NaN, or zeros where nothing arrives.
+
+    Under ``vmap`` all branches of a conditional are evaluated, and zeros arrive at those that are not taken.
+    """
+    if port is None:
+        return found
+    arrives = jnp.any(jnp.stack([jnp.any(cotangent != 0) for cotangent in cotangents]))
+    without = jnp.where(arrives, jnp.nan, 0)
+    return [jnp.where(port["present"] > 0, value, without.astype(value.dtype)) for value in found]
 
 
 def _ruled(one: Matched) -> Acting:
@@ -186,7 +213,7 @@ def _ruled(one: Matched) -> Acting:
         moving, fixed, arrays, recorded = kept
         chosen = rule_with(arrays)
         call = _call(placed, moving, fixed, _recorded(recorded))
-        found = _checked(chosen.backward(call, cotangents), call, chosen)
+        found = _where_recorded(recorded, _checked(chosen.backward(call, cotangents), call, chosen), cotangents)
         of_fixed = _of_fixed(lambda values: run(moving, values), fixed, cotangents)
         if not _to_input(one):
             return found, of_fixed, None, None
