@@ -53,6 +53,11 @@ def discrete(block: Block) -> bool:
     return block.dtype.startswith(("bool", "int", "uint"))
 
 
+def moving(block: Block) -> bool:
+    """Accept what moves entries and ``Linear`` does not list."""
+    return block.kind in ("device_put", "sharding_constraint", "stack", "tile")
+
+
 _PARTS: tuple[tuple[Any, Any], ...] = (
     (OfKind(*ENTRYWISE), Rescale()),
     (OfKind("bilinear", "square"), Product()),
@@ -64,6 +69,7 @@ _PARTS: tuple[tuple[Any, Any], ...] = (
     (OfKind("gather", "dynamic_slice", "dynamic_update_slice", "scatter"), SameEntries()),
     (OfKind("stop_gradient"), Through()),
     (discrete, KEEP),
+    (moving, KEEP),
     (Linear(), KEEP),
 )
 

@@ -7,6 +7,10 @@
 from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
 from jaxplain.methods.attention_rollout import attention_rollout as attention_rollout
 from jaxplain.methods.deconvnet import deconvnet as deconvnet
+from jaxplain.methods.deep_shap import deep_shap as deep_shap
+from jaxplain.methods.deep_shap import deep_shap_with_diagnostics as deep_shap_with_diagnostics
+from jaxplain.methods.deeplift import deeplift as deeplift
+from jaxplain.methods.deeplift import deeplift_with_diagnostics as deeplift_with_diagnostics
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.excitation_backprop import excitation_backprop as excitation_backprop

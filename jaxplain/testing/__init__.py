@@ -11,6 +11,7 @@ from jaxplain.testing.cams import CAM_FORMS as CAM_FORMS
 from jaxplain.testing.closed_forms import CLOSED_FORMS as CLOSED_FORMS
 from jaxplain.testing.closed_forms import ClosedForm as ClosedForm
 from jaxplain.testing.decompositions import DECOMPOSED_FORMS as DECOMPOSED_FORMS
+from jaxplain.testing.differences import DIFFERENCE_FORMS as DIFFERENCE_FORMS
 from jaxplain.testing.gates import GATE_FORMS as GATE_FORMS
 from jaxplain.testing.networks import attention_network as attention_network
 from jaxplain.testing.networks import relu_network as relu_network

@@ -31,6 +31,7 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
         "low": jnp.full_like(x, -3),
         "high": jnp.full_like(x, 3),
         "composite": "epsilon",
+        "background": jnp.stack([0.0 * x, 0.5 * x[::-1], 1.0 - x]),
     }
     keywords = {name: values[name] for name in entry.context if name not in entry.optional}
     small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2)}

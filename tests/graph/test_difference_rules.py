@@ -71,6 +71,7 @@ NETWORKS = {
     "straight through": lambda x: x + lax.stop_gradient(jnp.round(x) - x),
     "activations": lambda x: jax.nn.gelu(x) + jax.nn.elu(x) + jax.nn.relu6(x) + jax.nn.mish(x) + jax.nn.soft_sign(x),
     "gated": lambda x: jax.nn.glu(x) + jax.nn.silu(x[:, :2]),
+    "moved": lambda x: jnp.stack([jnp.tile(x[0], 2), jnp.roll(x, 1).ravel()[:8], jax.device_put(x[1:]).ravel() ** 2]),
     "taken": lambda x: x[np.array([2, 0, 2])] + lax.dynamic_slice(x**3, (1, 1), (1, 1)),
 }
 

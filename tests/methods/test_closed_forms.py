@@ -12,12 +12,16 @@ from jaxplain.testing import (
     CAM_FORMS,
     CLOSED_FORMS,
     DECOMPOSED_FORMS,
+    DIFFERENCE_FORMS,
     GATE_FORMS,
     RELEVANCE_FORMS,
     tol,
 )
 
-FORMS = (*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS, *ATTENTION_FORMS, *RELEVANCE_FORMS)
+FORMS = (
+    *(*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS),
+    *(*ATTENTION_FORMS, *RELEVANCE_FORMS, *DIFFERENCE_FORMS),
+)
 CASES = [
     pytest.param(form, name, expected, id=f"{form.name}-{name}-{number}")
     for form in FORMS
