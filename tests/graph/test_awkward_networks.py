@@ -32,9 +32,6 @@ OTHERS = sorted(set(itertools.product(NAMES, FORMS)) - set(SELECTED))
 # Sums of +-120, which decide the branch: neither noise, nor a hidden window, nor the way to the baseline changes it.
 IMAGES = images(4) + np.array([0.5, -0.5, -0.5, 0.5], np.float32).reshape(-1, 1, 1, 1)
 BRIGHT = IMAGES.sum(axis=(1, 2, 3)) > 0
-COMPARISON = pytest.mark.xfail(
-    strict=True, reason="there is no relevance rule for the comparison that decides a branch"
-)
 
 
 def awkward(relu, conv1, conv2, hidden, head, x):
@@ -143,9 +140,7 @@ def logits(form):
     return np.asarray(jax.jit(model_of(form))(IMAGES))
 
 
-def check(name, form, request):
-    if name in ("excitation_backprop", "lrp"):
-        request.applymarker(COMPARISON)
+def check(name, form):
     bright, dark = maps(name, "bright"), maps(name, "dark")
     want = np.where(BRIGHT.reshape(-1, *(1,) * (bright.ndim - 1)), bright, dark)
     assert all(np.abs(want[branch]).max() > 0 for branch in (BRIGHT, ~BRIGHT))
@@ -162,11 +157,11 @@ def test_the_networks_are_the_same_function_and_both_branches_are_taken(form):
 
 
 @pytest.mark.parametrize(("name", "form"), SELECTED)
-def test_maps_equal_those_of_the_plain_network(name, form, request):
-    check(name, form, request)
+def test_maps_equal_those_of_the_plain_network(name, form):
+    check(name, form)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), OTHERS)
-def test_maps_equal_those_of_the_plain_network_in_all_other_forms(name, form, request):
-    check(name, form, request)
+def test_maps_equal_those_of_the_plain_network_in_all_other_forms(name, form):
+    check(name, form)
