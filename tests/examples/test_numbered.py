@@ -30,7 +30,7 @@ def run_example(tmp_path):
 
 
 def test_every_example_has_a_test():
-    assert [path.name[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05"]
+    assert [path.name[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05", "06"]
 
 
 def test_01_explain_arrays(run_example, tmp_path):
@@ -69,3 +69,12 @@ def test_05_run_a_job(run_example, tmp_path):
     store = jaxplain.open(tmp_path / "job" / "store")
     assert store.complete("fine") and np.isfinite(store.maps("gradient")[:]).all()
     assert "explained 0 of 166" in run_example("05", "job")
+
+
+def test_06_relevance(run_example):
+    out = run_example("06")
+    (score,) = re.findall(r"^score ([+-][\d.]+)", out, re.M)
+    assert re.findall(r"^lrp.* sums to ([+-][\d.]+)", out, re.M) == [score] * 4
+    assert re.search(r"^conv3 +conv \+ add .* gamma$", out, re.M) and re.search(r"^conv2 .* z-plus$", out, re.M)
+    ((total, change),) = re.findall(r"^deeplift sums to (\S+); .* is (\S+)$", out, re.M)
+    assert total == change
