@@ -137,10 +137,10 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
 
     Args:
         axioms: Axioms that it satisfies, from ``AXIOMS``.
-        notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated and differentiated, so its
-            gradients may be rewritten for speed. ``needs_relu=True``: a network without ReLU is refused,
-            ``needs_attention=True``: one without self-attention. ``rules=`` is a function ``(f, x, **context)`` that
-            returns the method's composite, for the audit.
+        notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated and differentiated, as it is
+            or by rules, so its gradients may be rewritten for speed. ``needs_relu=True``: a network without ReLU is
+            refused, ``needs_attention=True``: one without self-attention. ``rules=`` is a function
+            ``(f, x, **context)`` that returns the method's composite, for the audit.
 
     Raises:
         TypeError: The signature leaves the vocabulary, or the name is taken; at import.

@@ -103,7 +103,7 @@ def _named(block: Block) -> str:
 def _outcome(matched: Matched, unknown: str) -> str:
     if matched.rule is not None:
         return name_of(matched.rule)
-    if unknown == "raise" and any(matched.placed.moving):
+    if unknown == "raise" and matched.placed.matters:
         return "NO RULE"
     natures = {"while": "no gradient", "custom": "custom gradient", "opaque": "opaque"}
     return natures.get(matched.placed.nature, "gradient")

@@ -77,6 +77,11 @@ class Placed:
     affine: AffineRun | None = None
     held: Any = None
 
+    @property
+    def matters(self) -> bool:
+        """Whether it hands on numbers that depend on the input, though they be made from truth values or integers."""
+        return any(_floating(variable) for variable in self.run.equations[-1].outvars)
+
 
 class _Group(NamedTuple):
     kind: str
@@ -238,10 +243,16 @@ def _block(
         None if step.loops else 0,  # numbered when all are known
         tuple(getattr(aval, "shape", ())),
         str(getattr(aval, "dtype", "")),
-        _compat.source_line(step.equation) if source is None else source,
+        _source(step) if source is None else source,
         parts if len(parts) > 1 else (),
         all(flow.moved for flow in read),
     )
+
+
+def _source(step: Step) -> str:
+    """Return the user's line of an equation, or of the call around it where the equation has none."""
+    lines = (_compat.source_line(equation) for equation in (step.equation, *reversed(step.enclosing)))
+    return next((line for line in lines if line), "")
 
 
 def _moving(run: Run, inside: Sequence[Step]) -> tuple[bool, ...]:

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 
 from jaxplain._typing import PyTree
-from jaxplain.graph.blocks import Block
 from jaxplain.graph.difference_choices import Choice, SameEntries, Winner
 from jaxplain.graph.difference_rescale import Product, Rescale, Through
 from jaxplain.graph.difference_softmax import Softmax
@@ -23,39 +22,13 @@ from jaxplain.graph.predicates import Linear, OfKind
 from jaxplain.graph.rules import KEEP, Arrays, Call
 
 ENTRYWISE = (
-    *KINDS,
-    *ALIASES,
-    *(
-        "abs",
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "cbrt",
-        "ceil",
-        "celu",
-        "clamp",
-        "cos",
-        "cosh",
-    ),
-    *("digamma", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "hard_sigmoid", "hard_tanh", "integer_pow"),
-    *("lgamma", "log", "log1p", "log_sigmoid", "logistic", "mish", "pow", "quotient", "rem", "round", "rsqrt", "sign"),
-    *("sin", "sinh", "soft_sign", "sqrt", "squareplus", "tan"),
-)
+    *KINDS, *ALIASES,
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "celu", "clamp", "cos", "cosh",
+    "digamma", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "hard_sigmoid", "hard_tanh", "integer_pow",
+    "lgamma", "log", "log1p", "log_sigmoid", "logistic", "mish", "pow", "quotient", "rem", "round", "rsqrt", "sign",
+    "sin", "sinh", "soft_sign", "sqrt", "squareplus", "tan",
+)  # fmt: skip
 """Kinds whose outputs follow from one entry of their inputs, or from one of each of two."""
-
-
-def discrete(block: Block) -> bool:
-    """Accept blocks that compute truth values and integers, through which nothing can be pulled back."""
-    return block.dtype.startswith(("bool", "int", "uint"))
-
-
-def moving(block: Block) -> bool:
-    """Accept what moves entries and ``Linear`` does not list."""
-    return block.kind in ("device_put", "sharding_constraint", "stack", "tile")
 
 
 _PARTS: tuple[tuple[Any, Any], ...] = (
@@ -68,8 +41,6 @@ _PARTS: tuple[tuple[Any, Any], ...] = (
     (OfKind("select_n"), Choice()),
     (OfKind("gather", "dynamic_slice", "dynamic_update_slice", "scatter"), SameEntries()),
     (OfKind("stop_gradient"), Through()),
-    (discrete, KEEP),
-    (moving, KEEP),
     (Linear(), KEEP),
 )
 

@@ -79,7 +79,7 @@ def unmatched(where: str, rules: Rules, matched: Sequence[Matched]) -> InputErro
 
 def without_rule(where: str, matched: Sequence[Matched]) -> InputError | None:
     """Build the error for blocks that depend on the input and have no rule, or return None if there are none."""
-    bare = [one.lacking or one.placed for one in matched if one.rule is None and any(one.placed.moving)]
+    bare = [one.lacking or one.placed for one in matched if one.rule is None and one.placed.matters]
     if not bare:
         return None
     first = bare[0].block
@@ -109,7 +109,7 @@ def _rule(placed: Placed, rules: Rules) -> Any:
 
 def _covered(one: Matched, matched: Sequence[Matched]) -> Matched:
     """Keep a custom derivative where all that is inside it keeps its own."""
-    inside = [other for other in matched if one.placed.site in other.placed.within and any(other.placed.moving)]
+    inside = [other for other in matched if one.placed.site in other.placed.within and other.placed.matters]
     lacking = next((other.placed for other in inside if other.rule is None), None)
     return Matched(one.placed, KEEP if inside and lacking is None else None, lacking)
 

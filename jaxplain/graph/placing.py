@@ -105,10 +105,10 @@ def place_rules(
     traced = trace(f, x)
     matched, _ = match(traced, rules)
     acting = tuple(one for one in matched if one.acts)
-    if rules and not any(one.rule is not None for one in matched):
-        raise unmatched(where, rules, matched)
     if unknown == "raise" and (error := without_rule(where, matched)):
         raise error
+    if rules and not any(one.rule is not None for one in matched):
+        raise unmatched(where, rules, matched)
     for one in acting:
         block = one.placed.block
         if _to_input(one) and not block.reads_input:

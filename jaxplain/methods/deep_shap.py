@@ -9,10 +9,11 @@ from jaxplain._typing import PyTree, ScoreFn
 from jaxplain.core.noise import relative_standard_error
 from jaxplain.core.sampling import Reducer, mean, moments, reduce_over
 from jaxplain.graph.contributions import contributions
+from jaxplain.graph.difference_rules import DEEPLIFT
 from jaxplain.graph.placing import Unknown
 
 
-@method(axioms=("completeness", "linearity", "dummy"))
+@method(axioms=("completeness", "linearity", "dummy"), plain_gradient=True, rules=lambda f, x, **context: DEEPLIFT)
 def deep_shap(
     f: ScoreFn,
     x: Float[Array, "*in"],

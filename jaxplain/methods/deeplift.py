@@ -6,10 +6,15 @@ from jaxtyping import Array, Float
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import ScoreFn
 from jaxplain.graph.contributions import contributions
+from jaxplain.graph.difference_rules import DEEPLIFT
 from jaxplain.graph.placing import Unknown
 
 
-@method(axioms=("completeness", "linearity", "dummy", "sensitivity"))
+@method(
+    axioms=("completeness", "linearity", "dummy", "sensitivity"),
+    plain_gradient=True,
+    rules=lambda f, x, **context: DEEPLIFT,
+)
 def deeplift(
     f: ScoreFn, x: Float[Array, "*in"], *, baseline: Float[Array, "*in"], unknown: Unknown = "raise"
 ) -> Float[Array, "*out"]:

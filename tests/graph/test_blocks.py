@@ -234,3 +234,22 @@ def test_an_exported_call_is_refused_by_name():
 def test_what_has_no_derivative_needs_no_rule():
     slopes = jnp.arange(4.0).reshape(1, 1, 4)
     place_rules(lambda x: jnp.where(x > 0, x, slopes * x), X, [(Linear(), KEEP)], unknown="raise")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: jnp.where(x > 0, 1.0, 0.0).sum() + x.sum(),
+        lambda x: ((x > 0.5).astype(jnp.float32) * x).sum(),
+        lambda x: x.astype(jnp.int32).astype(jnp.float32).sum() + x.sum(),
+    ],
+)
+def test_numbers_made_from_truth_values_and_integers_need_a_rule(f):
+    with pytest.raises(InputError, match=r"no rule for the operation '(select_n|convert_element_type)'"):
+        place_rules(f, X, [(Linear(), KEEP), (OfKind("bilinear"), KEEP)], unknown="raise")
+    place_rules(f, X, [(Linear(), KEEP)])
+
+
+def test_a_line_of_the_user_is_named_for_what_the_library_calls_inside():
+    with pytest.raises(InputError, match=r"'sort' \(.*test_blocks.py"):
+        place_rules(lambda x: jnp.sort(x @ W).sum(), X, [(Linear(), KEEP)], unknown="raise")

@@ -15,7 +15,7 @@ from jaxplain.methods.lrp.composites import Entry
 from jaxplain.methods.lrp.entries import entries
 
 
-@method(rules=entries)
+@method(plain_gradient=True, rules=entries)
 def lrp(
     f: ScoreFn,
     x: Float[Array, "*in"],
