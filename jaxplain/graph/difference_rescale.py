@@ -11,6 +11,10 @@ from jaxplain._typing import Array
 from jaxplain.graph.rules import Arrays, Call
 
 
+_ROUNDINGS = 4
+"""Roundings that a value of ``tanh``, ``exp`` or ``rsqrt`` may be off by on the devices that JAX runs on."""
+
+
 @dataclass(frozen=True)
 class Rescale:
     """Functions of single entries: the slope of the secant, ``m = (f(x) - f(x')) / (x - x')``.
@@ -55,7 +59,7 @@ class Rescale:
 def secant(f: Callable[[Array], Array], x0: Array, x: Array, y0: Array, y: Array) -> Array:
     """Return the slope of ``f``, a function of single entries, between two points; at one point its derivative.
 
-    The quotient of differences is off by about ``eps (|y| + |y0|) / |x - x0|``, without bound for near points. So the
+    The quotient of differences is off by some ``eps (|y| + |y0|) / |x - x0|``, without bound for near points. So the
     derivative in the middle stands for it wherever it explains the change to that rounding. Its contribution is
     complete to rounding then, and across a kink or a step, where it does not explain the change, the quotient stays,
     however near the points are.
@@ -67,7 +71,7 @@ def secant(f: Callable[[Array], Array], x0: Array, x: Array, y0: Array, y: Array
     """
     middle, pull = jax.vjp(f, 0.5 * x0 + 0.5 * x)
     (slope,) = pull(jnp.ones_like(middle))
-    rounding = float(jnp.finfo(y.dtype).eps) * (jnp.abs(y0) + jnp.abs(y))
+    rounding = _ROUNDINGS * float(jnp.finfo(y.dtype).eps) * (jnp.abs(y0) + jnp.abs(y))
     near = (x == x0) | (jnp.abs((y - y0) - slope * (x - x0)) <= rounding)
     return jnp.where(near, slope, (y - y0) / jnp.where(near, 1, x - x0))
 
@@ -118,7 +122,8 @@ def _check(call: Call) -> None:
     block, shapes = call.block, [value.shape for value in call.inputs]
     out = call.outputs[0].shape
     fit = all(
-        len(shape) == len(out) and all(n in (1, full) for n, full in zip(shape, out, strict=True)) for shape in shapes
+        not shape or (len(shape) == len(out) and all(n in (1, full) for n, full in zip(shape, out, strict=True)))
+        for shape in shapes
     )
     if len(call.inputs) > 2 or len(call.outputs) > 1 or not fit:
         raise InputError(

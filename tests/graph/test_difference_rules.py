@@ -233,3 +233,11 @@ def test_contributions_differentiate_by_weights(x64):
         return jnp.sum(contributions(f, x, reference) ** 2)
 
     check_grads(penalty, ((first, second),), order=1, modes=["rev"], eps=1e-6, rtol=1e-5)
+
+
+def test_a_single_value_meets_a_vector():
+    """JAX multiplies by a value without axes as it is."""
+    x, x0 = jnp.array([1.0, -2.0, 3.0]), jnp.array([0.5, 1.0, 1.0])
+    f = lambda x: jnp.sum(x * jnp.sum(x))  # noqa: E731
+    got = contributions(f, x, x0)
+    np.testing.assert_allclose(got.sum(), f(x) - f(x0), **tol(np.float32, terms=9, scale=4))
