@@ -10,7 +10,6 @@ from jaxplain._errors import InputError
 from jaxplain._typing import Array
 from jaxplain.graph.rules import Arrays, Call
 
-
 _ROUNDINGS = 4
 """Roundings that a value of ``tanh``, ``exp`` or ``rsqrt`` may be off by on the devices that JAX runs on."""
 
