@@ -17,6 +17,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def bounded_caches() -> Iterator[None]:
+    """Forget compiled programs after each module: each maps memory, and a process may map 65,530 pieces (Linux)."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64() -> Iterator[None]:
     """Float64 for closed forms, for one test."""

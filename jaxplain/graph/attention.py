@@ -19,11 +19,11 @@ from jaxplain._errors import InputError
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.gradient import pull_back
 from jaxplain.core.sampling import wide
-from jaxplain.graph.activations import recognize
-from jaxplain.graph.degrees import Degrees, is_layout
 from jaxplain.graph.flow import Step, steps
-from jaxplain.graph.strides import LAYOUT, Layout, NoLayout, laid, whole
-from jaxplain.graph.structures import structures
+from jaxplain.graph.recognition.activations import recognize
+from jaxplain.graph.recognition.degrees import Degrees, is_layout
+from jaxplain.graph.recognition.strides import LAYOUT, Layout, NoLayout, laid, whole
+from jaxplain.graph.recognition.structures import structures
 from jaxplain.graph.trace import Traced, trace
 from jaxplain.graph.walk import Run, Site, evaluate
 

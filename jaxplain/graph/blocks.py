@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxplain import _compat
-from jaxplain.graph.activations import Activation, recognize
-from jaxplain.graph.affine import AffineRun, affine_runs
 from jaxplain.graph.flow import Step, steps
 from jaxplain.graph.names import naming, place
 from jaxplain.graph.operations import kind_of_operands, operation_name
-from jaxplain.graph.structures import Structure, structures
+from jaxplain.graph.recognition.activations import Activation, recognize
+from jaxplain.graph.recognition.affine import AffineRun, affine_runs
+from jaxplain.graph.recognition.structures import Structure, structures
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
 

@@ -6,7 +6,7 @@ import jax
 
 from jaxplain._typing import Array
 from jaxplain.core.gradient import pull_back, scale_maps
-from jaxplain.graph.difference_rules import DEEPLIFT
+from jaxplain.graph.composites.difference.composite import DEEPLIFT
 from jaxplain.graph.pairs import rewrite_pair
 from jaxplain.graph.placing import Unknown
 

@@ -18,8 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 
 from jaxplain._typing import Array, PyTree
-from jaxplain.graph.affine import Affine
 from jaxplain.graph.blocks import Block
+from jaxplain.graph.recognition.affine import Affine
 
 Arrays = tuple[Array, ...]
 

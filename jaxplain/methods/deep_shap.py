@@ -8,8 +8,8 @@ from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import PyTree, ScoreFn
 from jaxplain.core.noise import relative_standard_error
 from jaxplain.core.sampling import Reducer, mean, moments, reduce_over
+from jaxplain.graph.composites.difference.composite import DEEPLIFT
 from jaxplain.graph.contributions import contributions
-from jaxplain.graph.difference_rules import DEEPLIFT
 from jaxplain.graph.placing import Unknown
 
 

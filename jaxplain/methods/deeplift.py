@@ -5,8 +5,8 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import ScoreFn
+from jaxplain.graph.composites.difference.composite import DEEPLIFT
 from jaxplain.graph.contributions import contributions
-from jaxplain.graph.difference_rules import DEEPLIFT
 from jaxplain.graph.placing import Unknown
 
 

@@ -9,9 +9,9 @@ from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import per_target, pull_back, scale_maps
 from jaxplain.core.maps import divide
 from jaxplain.graph.cam import Upsample, finished, layer_gradients
+from jaxplain.graph.composites.winning import WINNING
 from jaxplain.graph.placing import Unknown
 from jaxplain.graph.rewrite import rewrite
-from jaxplain.graph.winning_rules import WINNING
 
 
 @method(rules=lambda f, x, **context: WINNING)

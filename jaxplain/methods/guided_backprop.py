@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import input_gradient
-from jaxplain.graph.relu_rules import GUIDED
+from jaxplain.graph.composites.relu import GUIDED
 from jaxplain.graph.rewrite import rewrite
 
 

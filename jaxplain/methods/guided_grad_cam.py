@@ -9,7 +9,7 @@ from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import input_gradient
 from jaxplain.graph.cam import gradient_cam, space_axes, weighted_sum
-from jaxplain.graph.relu_rules import GUIDED
+from jaxplain.graph.composites.relu import GUIDED
 from jaxplain.graph.rewrite import rewrite
 
 

@@ -8,7 +8,7 @@ from jaxplain._typing import Count, NonNegative, ScoreFn
 from jaxplain.core.gradient import pull_back
 from jaxplain.core.noise import noisy_copies
 from jaxplain.core.sampling import mean, reduce_over
-from jaxplain.graph.gate_rules import EXPECTED
+from jaxplain.graph.composites.gates import EXPECTED
 from jaxplain.graph.rewrite import rewrite
 
 

@@ -13,8 +13,8 @@ from jax.test_util import check_grads
 
 from jaxplain import InputError, Logit, Score, audit, from_linen, from_nnx, layers, rewrite, tap
 from jaxplain._pytree import pytree
+from jaxplain.graph.composites.relu import DECONVNET, GUIDED
 from jaxplain.graph.predicates import AtPath, OfKind
-from jaxplain.graph.relu_rules import DECONVNET, GUIDED
 from jaxplain.testing import relu_network, tol
 from jaxplain.testing.networks import images
 

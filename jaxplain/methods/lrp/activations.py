@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxplain.graph.known_activations import KINDS
+from jaxplain.graph.recognition.known_activations import KINDS
 from jaxplain.graph.rules import Arrays, Call
 
 HOMOGENEOUS = ("relu", "leaky_relu")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxplain._errors import InputError
 from jaxplain._typing import Array
-from jaxplain.graph.affine import Affine
+from jaxplain.graph.recognition.affine import Affine
 from jaxplain.graph.rules import Call
 
 EPSILON = 1e-6

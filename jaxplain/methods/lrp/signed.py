@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxplain._typing import Array
-from jaxplain.graph.affine import Affine
+from jaxplain.graph.recognition.affine import Affine
 from jaxplain.graph.rules import Arrays, Call
 from jaxplain.methods.lrp.shares import EPSILON, affine_of, shares, sign
 

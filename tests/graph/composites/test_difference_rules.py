@@ -9,8 +9,8 @@ from jax import lax
 from jax.test_util import check_grads
 
 from jaxplain import InputError
+from jaxplain.graph.composites.difference.rescale import secant
 from jaxplain.graph.contributions import contributions
-from jaxplain.graph.difference_rescale import secant
 from jaxplain.testing import tol
 
 RANDOM = np.random.default_rng(0)

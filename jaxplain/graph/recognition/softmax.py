@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jaxplain.graph.degrees import Degrees, NoParts, exponent, is_exponential, is_layout
+from jaxplain.graph.recognition.degrees import Degrees, NoParts, exponent, is_exponential, is_layout
+from jaxplain.graph.recognition.wiring import Wiring
 from jaxplain.graph.walk import Run
-from jaxplain.graph.wiring import Wiring
 
 
 def softmax_at(wiring: Wiring, end: int) -> Run | None:

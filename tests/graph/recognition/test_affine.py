@@ -8,7 +8,7 @@ from flax import linen
 from jax import lax
 
 from jaxplain import Logit, Score, from_linen
-from jaxplain.graph.affine import affine_report, affine_runs
+from jaxplain.graph.recognition.affine import affine_report, affine_runs
 from jaxplain.graph.trace import trace
 from jaxplain.graph.walk import OnRun, evaluate
 from jaxplain.testing import tol

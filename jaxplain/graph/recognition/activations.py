@@ -16,10 +16,19 @@ import jax.numpy as jnp
 
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
-from jaxplain.graph.constants import ELEMENTWISE, SPREADING, Numbers, apply, known_numbers, number_of, read, trying
 from jaxplain.graph.flow import Step
-from jaxplain.graph.known_activations import ALIASES, GRID, KINDS, kind_of_values
 from jaxplain.graph.operations import activation_name
+from jaxplain.graph.recognition.constants import (
+    ELEMENTWISE,
+    SPREADING,
+    Numbers,
+    apply,
+    known_numbers,
+    number_of,
+    read,
+    trying,
+)
+from jaxplain.graph.recognition.known_activations import ALIASES, GRID, KINDS, kind_of_values
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
 

@@ -15,14 +15,14 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxplain._compat import Equation
-from jaxplain.graph.activations import Activation
-from jaxplain.graph.degrees import is_layout
 from jaxplain.graph.flow import Step
-from jaxplain.graph.normalization import normalization_at
-from jaxplain.graph.softmax import softmax_at
+from jaxplain.graph.recognition.activations import Activation
+from jaxplain.graph.recognition.degrees import is_layout
+from jaxplain.graph.recognition.normalization import normalization_at
+from jaxplain.graph.recognition.softmax import softmax_at
+from jaxplain.graph.recognition.wiring import Wiring, by_program
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
-from jaxplain.graph.wiring import Wiring, by_program
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxplain._typing import Array, PyTree
-from jaxplain.graph.known_activations import KINDS
 from jaxplain.graph.predicates import AtPath, OfKind
+from jaxplain.graph.recognition.known_activations import KINDS
 from jaxplain.graph.rules import KEEP, Arrays, Call
 from jaxplain.graph.trace import trace
 

@@ -9,9 +9,9 @@ from flax import nnx
 from jax import lax
 
 from jaxplain import _compat
-from jaxplain.graph.activations import recognize
 from jaxplain.graph.flow import steps
-from jaxplain.graph.structures import structures
+from jaxplain.graph.recognition.activations import recognize
+from jaxplain.graph.recognition.structures import structures
 from jaxplain.graph.trace import trace
 from jaxplain.testing import tol
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from jaxplain._compat import Equation
-from jaxplain.graph.degrees import Degrees, NoParts, is_layout, is_polynomial
-from jaxplain.graph.strides import whole
+from jaxplain.graph.recognition.degrees import Degrees, NoParts, is_layout, is_polynomial
+from jaxplain.graph.recognition.strides import whole
+from jaxplain.graph.recognition.wiring import Wiring
 from jaxplain.graph.walk import Run
-from jaxplain.graph.wiring import Wiring
 
 _WITH_CONSTANT = ("add", "sub", "mul", "div", "max", "min", "neg", "integer_pow")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxplain._compat import trace_program
-from jaxplain.graph.strides import NoLayout, digits_of, laid, whole, zeroed
+from jaxplain.graph.recognition.strides import NoLayout, digits_of, laid, whole, zeroed
 
 
 def entries(layout, shape):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jax import lax, nn
 
-from jaxplain.graph.activations import recognize
 from jaxplain.graph.flow import steps
+from jaxplain.graph.recognition.activations import recognize
 from jaxplain.graph.trace import trace
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32))

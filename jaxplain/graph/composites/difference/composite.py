@@ -13,12 +13,12 @@ from typing import Any
 import jax
 
 from jaxplain._typing import PyTree
-from jaxplain.graph.difference_choices import Choice, SameEntries, Winner
-from jaxplain.graph.difference_rescale import Product, Rescale, Through
-from jaxplain.graph.difference_softmax import Softmax
-from jaxplain.graph.known_activations import ALIASES, KINDS
+from jaxplain.graph.composites.difference.choices import Choice, SameEntries, Winner
+from jaxplain.graph.composites.difference.rescale import Product, Rescale, Through
+from jaxplain.graph.composites.difference.softmax import Softmax
 from jaxplain.graph.placing import Placement, place_rules
 from jaxplain.graph.predicates import Linear, OfKind
+from jaxplain.graph.recognition.known_activations import ALIASES, KINDS
 from jaxplain.graph.rules import KEEP, Arrays, Call
 
 ENTRYWISE = (

@@ -26,8 +26,8 @@ from jaxplain._compat import Equation
 from jaxplain._errors import InputError
 from jaxplain._typing import Array
 from jaxplain.core.sampling import wide
+from jaxplain.graph.recognition.strides import LAYOUT, Axis, Layout, NoLayout, digits_of, laid, spread, whole, zeroed
 from jaxplain.graph.rules import Arrays, Call
-from jaxplain.graph.strides import LAYOUT, Axis, Layout, NoLayout, digits_of, laid, spread, whole, zeroed
 from jaxplain.graph.trace import trace
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxplain import _compat
 from jaxplain._compat import Equation
-from jaxplain.graph.strides import LAYOUT, Axis, Layout, NoLayout, digits_of, laid, spread, whole, zeroed
+from jaxplain.graph.recognition.strides import LAYOUT, Axis, Layout, NoLayout, digits_of, laid, spread, whole, zeroed
 
 CONVERTING = frozenset(("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision", "name"))
 _TOGETHER = frozenset(("add", "add_any", "sub", "max", "min", "clamp", "neg", "abs")) | CONVERTING

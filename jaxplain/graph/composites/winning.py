@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from jaxplain._typing import Array
 from jaxplain.core.maps import divide
-from jaxplain.graph.known_activations import KINDS
 from jaxplain.graph.predicates import Linear, OfKind, Selecting
+from jaxplain.graph.recognition.known_activations import KINDS
 from jaxplain.graph.rules import KEEP, Arrays, Call
 
 

@@ -1,0 +1,1 @@
+"""Rules on pairs of values, as DeepLIFT has them."""

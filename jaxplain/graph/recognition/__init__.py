@@ -1,0 +1,1 @@
+"""Recognizing what equations of a traced function belong together: activations, affine runs, structures."""
