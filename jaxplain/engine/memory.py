@@ -37,14 +37,17 @@ def parse_bytes(text: str | int) -> int:
 def bytes_per_sample(score: Score, x: Any) -> int:
     """Return an upper estimate of the bytes that one gradient of one example holds at once.
 
-    It is the size of every value in the traced forward and backward pass. XLA reuses buffers and fuses, so the true
-    peak is lower; no program is compiled.
+    It is the size of every value in the traced forward and backward pass, or in the forward pass of a network that has
+    no derivative. XLA reuses buffers and fuses, so the true peak is lower; no program is compiled.
 
     Args:
         score: Score of one example, its leaves without images.
         x: Shape and dtype of one example.
     """
-    traced = jax.make_jaxpr(input_gradient(score))(x)
+    try:
+        traced = jax.make_jaxpr(input_gradient(score))(x)
+    except (NotImplementedError, TypeError, ValueError):  # callbacks and other opaque calls, each with its own error
+        traced = jax.make_jaxpr(score)(x)
     return sum(_sizes(traced.jaxpr))
 
 

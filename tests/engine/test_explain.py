@@ -174,3 +174,16 @@ def test_an_unresolved_prediction_raises():
     score = jaxplain.Score(smooth_network(), Predicted())
     with pytest.raises(InputTypeError, match="not resolved"):
         score(jnp.asarray(images(1)[0]))
+
+
+def test_a_network_without_a_derivative_is_explained_by_methods_that_need_none():
+    def called(weights, batch):
+        like = jax.ShapeDtypeStruct(batch.shape, batch.dtype)
+        inside = jax.pure_callback(np.asarray, like, batch, vmap_method="sequential")
+        return inside.reshape(len(batch), -1) @ weights
+
+    model, x = jaxplain.from_function(called, jnp.ones((int(np.prod(SHAPE)), 2))), images(2)
+    maps = jaxplain.explain(model, x, Logit(1), method="occlusion", baseline=0.0, window=(4, 5), stride=(4, 5), batch=1)
+    assert np.isfinite(maps).all() and np.abs(maps).max() > 0
+    with pytest.raises(InputError, match="opaque call 'pure_callback'"):
+        jaxplain.explain(model, x, Logit(1), method="lrp", composite="epsilon", batch=1)
