@@ -103,7 +103,7 @@ def place_rules(
             or a rule that writes to the input stands at a block that does not read it.
     """
     traced = trace(f, x)
-    matched, _ = match(traced, rules)
+    matched = match(traced, rules)[0] if rules or unknown == "raise" else []  # recognition takes its time
     acting = tuple(one for one in matched if one.acts)
     if unknown == "raise" and (error := without_rule(where, matched)):
         raise error

@@ -24,6 +24,7 @@ from jaxplain.core.model import Model
 from jaxplain.graph.flow import Step, steps
 from jaxplain.graph.names import naming, place
 from jaxplain.graph.operations import operation_name
+from jaxplain.graph.recognition.wiring import by_program
 from jaxplain.graph.trace import Traced, trace
 from jaxplain.graph.walk import Run, Site
 
@@ -134,11 +135,8 @@ def affine_runs(
     found = steps(traced) if found is None else found
     places = {step.site: place(step.scopes) for step in found}
     name_of = naming(places[step.site] for step in found if step.depends)
-    programs: dict[Site, dict[int, Step]] = {}
-    for step in found:
-        programs.setdefault(step.site[:-1], {})[step.site[-1]] = step
     result = []
-    for here, inside in sorted(programs.items()):
+    for here, inside in by_program(found).items():
         program = traced.program_at((*here, 0))
         users = _users(program)
         makers = {variable: equation for equation in program.equations for variable in equation.outvars}
