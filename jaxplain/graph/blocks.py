@@ -19,7 +19,7 @@ from jaxplain.graph.recognition.activations import Activation, recognize
 from jaxplain.graph.recognition.affine import AffineRun, affine_runs
 from jaxplain.graph.recognition.structures import Structure, structures
 from jaxplain.graph.trace import Traced
-from jaxplain.graph.walk import Run, Site
+from jaxplain.graph.walk import Run, Site, lies_in
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
     recognized = recognize(traced, found)
     structured = structures(traced, found, recognized)
     taken = _positions(structured)
-    activations = {site: one for site, one in recognized.items() if not _within(site, taken)}
+    activations = {site: one for site, one in recognized.items() if not lies_in(site, taken)}
     seen = _elementary(found, activations)
     customs = {step.site for step in seen if _is_custom(step, activations)}
     places = {step.site: place(step.scopes) for step in seen}
@@ -117,10 +117,6 @@ def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
         placed.append(Placed(block, step.site, run, _moving(run, inside), _nature(step), within))
     groups = _groups(traced, found, activations, structured)
     return _grouped(placed, groups, by_site), n_independent
-
-
-def _within(site: Site, taken: frozenset[Site]) -> bool:
-    return any(site[:length] in taken for length in range(1, len(site) + 1))
 
 
 def _positions(runs: Mapping[Site, Activation | Structure]) -> frozenset[Site]:

@@ -12,7 +12,7 @@ from jaxplain.graph.convolution import convolution_action
 from jaxplain.graph.flow import Step, steps
 from jaxplain.graph.pooling import pooling_action
 from jaxplain.graph.trace import Traced
-from jaxplain.graph.walk import Action, Site
+from jaxplain.graph.walk import Action, Site, lies_in
 
 RULES = (convolution_action, pooling_action)
 
@@ -25,12 +25,8 @@ def fast_actions(traced: Traced, taken: Sequence[Placed] = ()) -> dict[Site, Act
         taken: Blocks that have a rule of their own.
     """
     held = {(*one.site[:-1], position) for one in taken for position in one.run.positions}
-    found = {step.site: _action(step) for step in steps(traced) if step.depends and not _inside(step.site, held)}
+    found = {step.site: _action(step) for step in steps(traced) if step.depends and not lies_in(step.site, held)}
     return {site: action for site, action in found.items() if action is not None}
-
-
-def _inside(site: Site, held: set[Site]) -> bool:
-    return any(site[:length] in held for length in range(1, len(site) + 1))
 
 
 def _action(step: Step) -> Action | None:

@@ -12,7 +12,7 @@ An equation in which no action lies is bound unchanged, so a custom derivative r
 entered has its body's derivative instead.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ from jaxplain._typing import PyTree
 
 Site = tuple[int, ...]
 Ports = dict[Site, PyTree]
+
+
+def lies_in(site: Site, sites: Collection[Site]) -> bool:
+    """Tell whether a site is one of these, or lies inside the equation at one of them."""
+    return any(site[:length] in sites for length in range(1, len(site) + 1))
 
 
 @dataclass(frozen=True)
