@@ -38,11 +38,16 @@ def spread(values: list[float]) -> dict[str, Any]:
     """Return median, quartiles, extremes and the values themselves."""
     low, median, high = np.percentile(values, [25, 50, 75])
     return {
-        "median": round(float(median), 4),
-        "quartiles": [round(float(low), 4), round(float(high), 4)],
-        "range": [round(min(values), 4), round(max(values), 4)],
-        "values": [round(value, 4) for value in values],
+        "median": rounded(median),
+        "quartiles": [rounded(low), rounded(high)],
+        "range": [rounded(min(values)), rounded(max(values))],
+        "values": [rounded(value) for value in values],
     }
+
+
+def rounded(value: float) -> float:
+    """Return a figure with the five digits that are worth keeping: seconds may be microseconds."""
+    return float(f"{float(value):.5g}")
 
 
 def _git(*words: str) -> str:
