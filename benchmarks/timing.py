@@ -31,8 +31,7 @@ class Compiled:
         run: Runs it on these arguments and returns when the result is there.
         trace_s, lower_s, compile_s, first_s: Seconds of tracing, lowering to XLA, compiling and the first run.
         flops: Floating-point operations by XLA's count, or None. The body of a loop counts once, however often it
-            runs, the
-            operations of a custom call not at all: of a method, count the passes instead.
+            runs, and a custom call counts nothing: of a method, count its passes instead.
         bytes_accessed: Bytes read and written by XLA's count, or None; loops as above.
         peak_bytes: Memory for arguments, results and temporaries by XLA's analysis, or None; a hint on CPUs.
     """
