@@ -7,7 +7,7 @@ import pytest
 
 from jaxplain.testing import tol
 from jaxplain_kernels.convolution import convolve
-from jaxplain_kernels.convolution.api import is_coarse, is_pointwise
+from jaxplain_kernels.convolution.api import OP, Problem
 from jaxplain_kernels.convolution.cases import SMALL, plain_and_spec
 
 
@@ -33,11 +33,8 @@ def test_values_and_derivatives_are_those_of_jax(x64, name):
 
 
 def test_every_form_has_cases():
-    forms = {"pointwise": 0, "coarse": 0, "ordinary": 0}
-    for case in SMALL.values():
-        spec, kernel = plain_and_spec(case)[1], case[1]
-        forms["pointwise" if is_pointwise(kernel, spec) else "coarse" if is_coarse(kernel, spec) else "ordinary"] += 1
-    assert min(forms.values()) >= 4, forms
+    chosen = [OP.choose(Problem(case[1], plain_and_spec(case)[1])).name for case in SMALL.values()]
+    assert min(chosen.count(form) for form in ("pointwise", "coarse", "turned")) >= 4, chosen
 
 
 def test_bfloat16_keeps_its_dtype():

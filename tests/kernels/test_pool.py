@@ -68,8 +68,12 @@ def test_jit_vmap_and_second_derivatives(x64):
     )
 
 
-def test_what_it_cannot_do_is_refused_with_the_reason():
-    with pytest.raises(NotImplementedError, match="more than 127"):
-        max_pool(jnp.ones(200), window=(128,), strides=(1,), padding=((0, 0),))
+def test_what_winners_cannot_do_is_refused_with_the_reason_and_auto_falls_back():
+    wide = {"window": (128,), "strides": (1,), "padding": ((0, 0),)}
+    with pytest.raises(NotImplementedError, match=r"more than 127.*'xla'"):
+        max_pool(jnp.ones(200), **wide, implementation="winners")
+    assert max_pool(jnp.ones(200), **wide).shape == (73,)
+    cut = {"window": (2,), "strides": (1,), "padding": ((-1, 0),)}
     with pytest.raises(NotImplementedError, match="cuts the input"):
-        max_pool(jnp.ones(8), window=(2,), strides=(1,), padding=((-1, 0),))
+        max_pool(jnp.ones(8), **cut, implementation="winners")
+    np.testing.assert_array_equal(max_pool(jnp.arange(8.0), **cut), jnp.arange(2.0, 8.0))
