@@ -30,6 +30,7 @@ import numpy as np  # noqa: E402
 import jaxplain  # noqa: E402
 from benchmarks.demo_job import CLASSES, open_images, open_place, smoothgrad_job, write_images  # noqa: E402
 from benchmarks.record import facts, keep, spread  # noqa: E402
+from benchmarks.timing import with_interval  # noqa: E402
 from jaxplain.core.score import Score  # noqa: E402
 from jaxplain.engine.finalize import finalize  # noqa: E402
 from jaxplain.engine.lift import Program, clean_pass, explain_batch, id_words, prepare, select_images  # noqa: E402
@@ -102,7 +103,7 @@ def compare(n: int, pairs: int) -> dict[str, Any]:
         "images": n,
         "plan": plan.record(),
         "seconds": {"import": round(IMPORT_SECONDS, 3), "planning and compilation": round(first["planning"], 3)},
-        "ratio": spread(ratios),
+        "ratio": with_interval(ratios),
         "images per second, bare": spread(bares),
         "images per second, run": spread([n / (one["explaining"] + one["aggregating"]) for one in runs]),
         "runs": runs,

@@ -3,12 +3,12 @@
     python -m benchmarks.kernels [--pairs 40]
 
 Both programs run in turn in one process; a ratio is XLA's time over the kernel's, the median over the pairs with its
-quartiles. A kernel is used where its row wins (see each ``api.py``).
+interval. A kernel is used where its row wins (see each ``api.py``).
 """
 
 import argparse
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.record import facts, keep, spread
+from benchmarks.record import facts, keep
+from benchmarks.timing import PAIRS, interleaved
 from jaxplain_kernels.convolution import convolve
 from jaxplain_kernels.convolution.cases import LARGE as CONVOLUTIONS
 from jaxplain_kernels.convolution.cases import plain_and_spec
@@ -69,17 +70,10 @@ def compare(shape: tuple[int, ...], plain: Op, ours: Op, pairs: int) -> dict[str
     row: dict[str, Any] = {}
     own = programs(ours)
     for what, run in programs(plain).items():
-        times: list[list[float]] = [[], []]
-        for one in (run, own[what]):
-            one(x, cotangent).block_until_ready()
-        for _ in range(pairs):
-            for kept, one in zip(times, (run, own[what]), strict=True):
-                began = time.perf_counter()
-                one(x, cotangent).block_until_ready()
-                kept.append(time.perf_counter() - began)
+        timings = interleaved({"xla": partial(run, x, cotangent), "kernel": partial(own[what], x, cotangent)}, pairs)
         row[what] = {
-            "ratio": spread([a / b for a, b in zip(*times, strict=True)]),
-            "milliseconds": [round(1e3 * float(np.median(kept)), 3) for kept in times],
+            "ratio": timings.ratio("xla", "kernel"),
+            "milliseconds": [round(1e3 * timings.median(form), 3) for form in ("xla", "kernel")],
         }
     return row
 
@@ -87,7 +81,7 @@ def compare(shape: tuple[int, ...], plain: Op, ours: Op, pairs: int) -> dict[str
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
     pairs = parser.parse_args().pairs
     rows = {}
     print(f"{'XLA ms / kernel ms = ratio':38} {'forward':>24} {'backward':>24} {'in a loop':>24}")

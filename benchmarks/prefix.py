@@ -11,16 +11,16 @@ and from the float64 map the plain form is 1.7e-3 away, the shared one 2.2e-3 (8
 """
 
 import argparse
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gradients import interval_of_median
-from benchmarks.record import facts, keep, spread
+from benchmarks.record import facts, keep
+from benchmarks.timing import cell, interleaved
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.model import Model
 from jaxplain.core.sampling import reduce_over, total
@@ -83,28 +83,18 @@ def programs(n_steps: int) -> dict[str, Batched]:
 
 def compare(model: Model, x: jax.Array, *, n_steps: int, pairs: int) -> dict[str, Any]:
     """Run all programs in turn."""
-    runs = programs(n_steps)
-    maps = {name: np.asarray(run(model, x)) for name, run in runs.items()}
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(pairs):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run(model, x).block_until_ready()
-            times[name].append(time.perf_counter() - began)
-    gains = [plain / shared for plain, shared in zip(times["plain"], times["shared"], strict=True)]
-    shares = [stem / whole for stem, whole in zip(times["stems"], times["gradients"], strict=True)]
+    runs = {name: partial(run, model, x) for name, run in programs(n_steps).items()}
+    maps = {name: np.asarray(run()) for name, run in runs.items()}
+    timings = interleaved(runs, pairs)
+    share = timings.ratio("stems", "gradients")
     difference = np.linalg.norm(maps["shared"] - maps["plain"]) / np.linalg.norm(maps["plain"])
-    found = {name: spread(values) | _interval(values) for name, values in (("gain", gains), ("share", shares))}
     return {
-        **found,
-        "ceiling": round(1 / (1 - float(np.median(shares))), 4),
-        **{f"seconds, {name}": spread(values) for name, values in times.items()},
+        "gain": timings.ratio("plain", "shared"),
+        "share": share,
+        "ceiling": round(1 / (1 - share["median"]), 4),
+        **{f"seconds, {name}": figures for name, figures in timings.record().items()},
         "relative L2 difference": float(difference),
     }
-
-
-def _interval(values: list[float]) -> dict[str, Any]:
-    return {"interval of the median": [round(value, 4) for value in interval_of_median(values)]}
 
 
 def main() -> None:
@@ -121,9 +111,8 @@ def main() -> None:
         row = found[name] = compare(make(), x, n_steps=chosen.steps, pairs=chosen.pairs or pairs) | {
             "shape": [batch, *shape]
         }
-        low, high = row["gain"]["interval of the median"]
         print(
-            f"{name}: {row['gain']['median']:.3f} x [{low:.3f}, {high:.3f}], ceiling {row['ceiling']:.3f} x, "
+            f"{name}: {cell(row['gain'])} x, ceiling {row['ceiling']:.3f} x, "
             f"plain {row['seconds, plain']['median']:.3f} s, shared {row['seconds, shared']['median']:.3f} s, "
             f"maps differ by {row['relative L2 difference']:.1e}",
             flush=True,

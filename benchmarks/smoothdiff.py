@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ import numpy as np
 import optax
 
 from benchmarks.record import facts, keep, spread
+from benchmarks.timing import interleaved
 from jaxplain.adapters.linen import from_linen
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
@@ -112,19 +114,21 @@ def compare(network: Network, *, n_reference: int, repeats: int) -> dict[str, An
     wanted, figures = jax.tree.map(np.asarray, diagnosed(network.model, images, logits, jax.random.key(0)))
     seconds = time.perf_counter() - began
     compared = methods()
-    for run, _, _ in compared.values():
-        jax.block_until_ready(run(network.model, images, logits, jax.random.key(0)))
-    found: dict[str, dict[str, list[float]]] = {
-        name: {"seconds": [], "cosine": [], "distance": []} for name in compared
-    }
-    for number in range(repeats):
-        for name, (run, _, _) in compared.items():
-            began = time.perf_counter()
-            maps = np.asarray(run(network.model, images, logits, jax.random.key(1 + number)))
-            found[name]["seconds"].append((time.perf_counter() - began) / len(images))
-            for got, want in zip(maps, wanted, strict=True):
-                found[name]["cosine"].append(cosine(got, want))
-                found[name]["distance"].append(float(np.linalg.norm(got - want) / np.linalg.norm(want)))
+    made: dict[str, list[np.ndarray]] = {name: [] for name in compared}
+
+    def once(name: str) -> None:
+        key = jax.random.key(len(made[name]))
+        made[name].append(np.asarray(compared[name][0](network.model, images, logits, key)))
+
+    timings = interleaved({name: partial(once, name) for name in compared}, repeats)
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, repeated in made.items():
+        maps = [pair for round_ in repeated[1:] for pair in zip(round_, wanted, strict=True)]
+        found[name] = {
+            "seconds": [seconds / len(images) for seconds in timings.seconds[name]],
+            "cosine": [cosine(got, want) for got, want in maps],
+            "distance": [float(np.linalg.norm(got - want) / np.linalg.norm(want)) for got, want in maps],
+        }
     return {
         **network.known,
         "shape": list(images.shape),
