@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain._typing import PyTree
+from jaxplain.adapters.tensorfile import read_safetensors
 
 _SHOWN = 5
 
@@ -50,7 +51,7 @@ def load_checkpoint(path: str | Path, template: PyTree) -> PyTree:
     if not place.exists():
         raise InputError(f"checkpoint: {place} does not exist; pass an orbax directory or a .safetensors file.")
     if place.suffix == ".safetensors":
-        found = _read_safetensors(place)
+        found: dict[str, Any] = dict(read_safetensors(place))
     elif place.is_dir():
         found = _read_orbax(place)
     else:
@@ -97,20 +98,6 @@ def _aligned(found: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]
     if not set(result) & set(wanted) and all(name.startswith("params/") for name in wanted):
         result = {f"params/{name.replace('.', '/')}": value for name, value in result.items()}
     return result
-
-
-def _read_safetensors(path: Path) -> dict[str, Any]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError as error:
-        raise InputError(
-            f"checkpoint: reading {path} needs the package safetensors: pip install 'jaxplain[safetensors]'"
-        ) from error
-    try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise InputError(f"checkpoint: {path} is not a whole .safetensors file ({error}); copy it again.") from error
 
 
 def _read_orbax(path: Path) -> dict[str, Any]:

@@ -1,17 +1,28 @@
-"""Reference networks in Flax."""
+"""Reference networks in Flax, and weights for them from checkpoints of PyTorch networks."""
 
-from jaxplain.models.resnet import ResNet, random_resnet, resnet18, resnet34, resnet50
+from jaxplain.models.architecture import Architecture
+from jaxplain.models.architectures import ARCHITECTURES
+from jaxplain.models.loading import Pretrained, load
+from jaxplain.models.preprocessing import Preprocessing
+from jaxplain.models.random_weights import random_network
+from jaxplain.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101
 from jaxplain.models.small import NNXSmallCNN, SmallCNN, nnx_twin, small_cnn, small_cnn_variables
 
 __all__ = [
+    "ARCHITECTURES",
+    "Architecture",
     "NNXSmallCNN",
+    "Preprocessing",
+    "Pretrained",
     "ResNet",
     "SmallCNN",
+    "load",
     "nnx_twin",
-    "random_resnet",
+    "random_network",
     "resnet18",
     "resnet34",
     "resnet50",
+    "resnet101",
     "small_cnn",
     "small_cnn_variables",
 ]

@@ -1,23 +1,22 @@
 """ResNets in Linen, at inference, built like the published PyTorch ones: same shapes, same padding, same names.
 
-The parameters of ``layer1.0.conv1`` there are those of ``layer1/0/conv1`` here, and ``jaxplain.layers`` lists the same
-paths. Strided convolutions pad both sides alike, as PyTorch does and ``"SAME"`` does not; batch normalization is the
-affine map of its running statistics, with epsilon 1e-5. In the 50-layer network the stride is in the 3x3 convolution.
+The parameters of ``layer1.0.conv1`` in torchvision are those of ``layer1/0/conv1`` here, and ``jaxplain.layers`` lists
+the same paths. Strided convolutions pad both sides alike, as PyTorch does and ``"SAME"`` does not; batch normalization
+is the affine map of its running statistics, with epsilon 1e-5. From 50 layers on the stride is in the 3x3 convolution.
 
 He, Zhang, Ren and Sun 2016, Deep residual learning for image recognition, arXiv:1512.03385.
 """
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxplain.adapters.linen import from_linen
-from jaxplain.core.model import Model
+from jaxplain.models.architecture import Architecture
+from jaxplain.models.naming import Naming
+from jaxplain.models.preprocessing import imagenet
 
 Convolution = partial(nn.Conv, use_bias=False)
 Normalization = partial(nn.BatchNorm, use_running_average=True, epsilon=1e-5)
@@ -133,20 +132,65 @@ def resnet50(*, classes: int = 1000) -> ResNet:
     return ResNet(Bottleneck, (3, 4, 6, 3), classes)
 
 
-def random_resnet(network: ResNet, *, size: int = 224, seed: int = 0) -> Model:
-    """Return a ResNet with random weights from a fixed seed, as a model: for tests, benchmarks and as a job's factory.
+def resnet101(*, classes: int = 1000) -> ResNet:
+    """Return ResNet-101: 44.5 million parameters."""
+    return ResNet(Bottleneck, (3, 4, 23, 3), classes)
 
-    Args:
-        network: What ``resnet18``, ``resnet34`` or ``resnet50`` returned.
-        size: Height and width of the images; the parameters do not depend on it.
-        seed: Of the weights.
+
+class Shortcut(nn.Module):
+    """The projection beside a block that changes its shape.
+
+    Attributes:
+        channels: That leave it.
+        stride: Of its 1x1 convolution.
     """
-    variables: dict[str, Any] = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, size, size, 3)))
-    return from_linen(network, variables)
+
+    channels: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch h2 w2 c2"]:
+        return Normalization(name="1")(Convolution(self.channels, (1, 1), self.stride, name="0")(x))
 
 
 def _shortcut(x: Array, channels: int, stride: int) -> Array:
     """Return x, projected where the block changes its shape; called inside a block, so the parameters are its own."""
     if stride == 1 and x.shape[-1] == channels:
         return x
-    return Normalization(name="downsample_1")(Convolution(channels, (1, 1), stride, name="downsample_0")(x))
+    return Shortcut(channels, stride, name="downsample")(x)
+
+
+# transformers/models/resnet/modeling_resnet.py
+HUGGINGFACE = Naming(
+    (
+        (r"^resnet\.embedder\.embedder\.convolution\.", "conv1."),
+        (r"^resnet\.embedder\.embedder\.normalization\.", "bn1."),
+        (r"^resnet\.encoder\.stages\.(\d+)\.layers\.", lambda found: f"layer{int(found[1]) + 1}."),
+        (r"\.layer\.(\d+)\.convolution\.", lambda found: f".conv{int(found[1]) + 1}."),
+        (r"\.layer\.(\d+)\.normalization\.", lambda found: f".bn{int(found[1]) + 1}."),
+        (r"\.shortcut\.convolution\.", ".downsample.0."),
+        (r"\.shortcut\.normalization\.", ".downsample.1."),
+        (r"^classifier\.1\.", "fc."),
+    )
+)
+PREPROCESSING = {
+    "torchvision": imagenet(256, 224, "bilinear", "torchvision IMAGENET1K_V1; its IMAGENET1K_V2 weights resize to 232"),
+    "timm": imagenet(235, 224, "bicubic", "timm's default tags (a1_in1k, a1h_in1k): crop_pct 0.95 at 224"),
+    "huggingface": imagenet(256, 224, "bicubic", "microsoft/resnet-*: shortest edge 224 / 0.875, resample 3"),
+}
+
+ENTRIES = tuple(
+    Architecture(
+        name=name,
+        make=make,
+        namings={"torchvision": Naming(), "timm": Naming(), "huggingface": HUGGINGFACE},
+        preprocessing=PREPROCESSING,
+        quiet=rf"^layer\d\.\d+\.{last}\.weight$",
+    )
+    for name, make, last in (
+        ("resnet18", resnet18, "bn2"),
+        ("resnet34", resnet34, "bn2"),
+        ("resnet50", resnet50, "bn3"),
+        ("resnet101", resnet101, "bn3"),
+    )
+)

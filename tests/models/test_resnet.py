@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import jaxplain
-from jaxplain.models.resnet import random_resnet, resnet18, resnet34, resnet50
+from jaxplain.models import random_network, resnet18, resnet34, resnet50, resnet101
 from jaxplain.testing import tol
 
 
 @pytest.mark.parametrize(
-    ("make", "parameters"), [(resnet18, 11_689_512), (resnet34, 21_797_672), (resnet50, 25_557_032)]
+    ("make", "parameters"),
+    [(resnet18, 11_689_512), (resnet34, 21_797_672), (resnet50, 25_557_032), (resnet101, 44_549_160)],
 )
 def test_the_published_number_of_parameters(make, parameters):
     images = jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
@@ -21,17 +22,17 @@ def test_the_published_number_of_parameters(make, parameters):
 
 
 def test_layers_have_the_published_names_and_shapes():
-    shapes = {layer.path: layer.shape for layer in jaxplain.layers(random_resnet(resnet18(), size=32), images(64)[0])}
+    shapes = {layer.path: layer.shape for layer in jaxplain.layers(random_network("resnet18"), images(64)[0])}
     assert shapes["conv1"] == (32, 32, 64)
     assert shapes["layer1/0/conv1"] == (16, 16, 64)
-    assert shapes["layer2/0/downsample_0"] == (8, 8, 128)
+    assert shapes["layer2/0/downsample/0"] == (8, 8, 128)
     assert shapes["layer4"] == shapes["layer4/1"] == (2, 2, 512)
     assert shapes["fc"] == (1000,)
 
 
 def test_the_stem_pads_both_sides_alike():
     """Against a loop in NumPy: a 7x7 convolution of stride 2 with three zeros on every side."""
-    model, x = random_resnet(resnet18(classes=3), size=32), images(18)
+    model, x = random_network("resnet18", classes=3), images(18)
     kernel = np.asarray(model.params["params"]["conv1"]["kernel"])
     _, activation = jaxplain.tap(lambda x: model(x[None])[0], "conv1")(jnp.asarray(x[0]))
     padded = np.pad(x[0], ((3, 3), (3, 3), (0, 0)))
@@ -45,7 +46,7 @@ def test_the_stem_pads_both_sides_alike():
 
 
 def test_it_is_explained():
-    model = random_resnet(resnet18(classes=3), size=32)
+    model = random_network("resnet18", classes=3)
     maps = jaxplain.explain(model, images(32), jaxplain.Predicted(), method="grad_cam", layer="layer4")
     assert maps.shape == (2, 32, 32) and np.isfinite(maps).all()
 
