@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain._typing import Array
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.score import Score
 
@@ -38,17 +39,28 @@ def bytes_per_sample(score: Score, x: Any) -> int:
     """Return an upper estimate of the bytes that one gradient of one example holds at once.
 
     It is the size of every value in the traced forward and backward pass, or in the forward pass of a network that has
-    no derivative. XLA reuses buffers and fuses, so the true peak is lower; no program is compiled.
+    no derivative. XLA reuses buffers and fuses, so the true peak is lower; no program is compiled, and JAX remembers
+    the trace of a network and shape.
 
     Args:
         score: Score of one example, its leaves without images.
         x: Shape and dtype of one example.
     """
     try:
-        traced = jax.make_jaxpr(input_gradient(score))(x)
+        traced = _gradient.trace(score, x)
     except (NotImplementedError, TypeError, ValueError):  # callbacks and other opaque calls, each with its own error
-        traced = jax.make_jaxpr(score)(x)
-    return sum(_sizes(traced.jaxpr))
+        traced = _forward.trace(score, x)
+    return sum(_sizes(traced.jaxpr.jaxpr))
+
+
+@jax.jit
+def _gradient(score: Score, x: Array) -> Array:
+    return input_gradient(score)(x)
+
+
+@jax.jit
+def _forward(score: Score, x: Array) -> Array:
+    return score(x)
 
 
 def _sizes(jaxpr: Any) -> Iterator[int]:

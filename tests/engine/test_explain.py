@@ -74,6 +74,22 @@ def test_one_program_for_labels_floats_and_ragged_batches():
     assert count.programs == 0
 
 
+def test_explaining_again_does_not_trace_the_network_again():
+    traced = []
+
+    def network(weights, x):
+        traced.append(x.shape)
+        return jnp.tanh(x) @ weights
+
+    model = jaxplain.from_function(network, jnp.ones((3, 2)))
+    for number in range(2):
+        jaxplain.explain(model, np.full((4, 3), 0.5 + number, np.float32), Logit(number), method="gradient")
+        if number == 0:
+            assert traced, "the function is not the network that is explained"
+            traced.clear()
+    assert traced == []
+
+
 def test_predicted_is_the_class_of_the_clean_pass():
     x, model = images(9), smooth_network()
     predicted = np.asarray(jnp.argmax(model(x), axis=-1))
