@@ -6,18 +6,23 @@ from jaxplain.models.loading import Pretrained, load
 from jaxplain.models.preprocessing import Preprocessing
 from jaxplain.models.random_weights import random_network
 from jaxplain.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101
+from jaxplain.models.resnet3d import ResNet3D, r3d_18
 from jaxplain.models.small import NNXSmallCNN, SmallCNN, nnx_twin, small_cnn, small_cnn_variables
+from jaxplain.models.vgg import VGG, vgg16, vgg16_bn
 
 __all__ = [
     "ARCHITECTURES",
+    "VGG",
     "Architecture",
     "NNXSmallCNN",
     "Preprocessing",
     "Pretrained",
     "ResNet",
+    "ResNet3D",
     "SmallCNN",
     "load",
     "nnx_twin",
+    "r3d_18",
     "random_network",
     "resnet18",
     "resnet34",
@@ -25,4 +30,6 @@ __all__ = [
     "resnet101",
     "small_cnn",
     "small_cnn_variables",
+    "vgg16",
+    "vgg16_bn",
 ]

@@ -18,8 +18,8 @@ class Architecture:
 
     Attributes:
         name: As torchvision calls it where it has the network, else as timm or the authors do.
-        make: Returns the Linen module; called with ``classes=``. The paths of its parameters are the names of the
-            original network with ``/`` for dots.
+        make: Returns the Linen module; called with ``classes=`` and a naming's options. The paths of its parameters
+            are the names of the original network with ``/`` for dots.
         namings: By library (``"torchvision"``, ``"timm"``, ``"huggingface"``, ``"original"``): how its checkpoints
             call the tensors. Of namings that find equally many, the first is taken.
         preprocessing: By the same libraries: what the weights published there were evaluated with.
@@ -39,8 +39,12 @@ class Architecture:
     head: str = "fc"
     quiet: str | None = None
 
+    def module(self, classes: int | None = None, **options: Any) -> nn.Module:
+        """Return the network with another number of outputs, or the published one."""
+        return self.make(classes=self.classes if classes is None else classes, **options)
+
     def variables(self, classes: int | None = None, input_shape: tuple[int, ...] | None = None) -> Any:
         """Return the shapes of all variables, the network only traced."""
-        module = self.make(classes=self.classes if classes is None else classes)
+        module = self.module(classes)
         example = jax.ShapeDtypeStruct((1, *(input_shape or self.input_shape)), jnp.float32)
         return jax.eval_shape(module.init, jax.random.key(0), example)

@@ -116,7 +116,7 @@ def tensors_from(variables: Any) -> dict[str, np.ndarray]:
     for name, path, leaf in _named(variables):
         values = np.asarray(leaf)
         axes = (values.ndim - 1, values.ndim - 2, *range(values.ndim - 2))
-        found[name] = np.ascontiguousarray(values.transpose(axes) if path[-1] == "kernel" else values)
+        found[name] = np.array(values.transpose(axes) if path[-1] == "kernel" else values, order="C")
     return found
 
 

@@ -68,7 +68,7 @@ def load(name: str, path: str | Path, *, naming: str | None = None, classes: int
     if any(wrong):
         remedy = _remedy(architecture, wrong, tensors, naming)
         raise InputError(f"load: {path} is no {name} ({spoken} names); {remedy}; {wrong.text()}")
-    module = architecture.make(classes=architecture.classes if classes is None else classes)
+    module = architecture.module(classes, **architecture.namings[spoken].options)
     return Pretrained(from_linen(module, variables_from(needed, tensors)), architecture.preprocessing[spoken])
 
 

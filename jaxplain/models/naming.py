@@ -6,7 +6,8 @@ The canonical name of a parameter is the dotted one of the original PyTorch netw
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Naming:
             order. A tuple of replacements cuts the tensor into as many equal parts along its first axis. Names
             that end in ``[0]``, ``[1]``, ... afterwards are pieces of one tensor, joined along the first axis.
         ignored: Regular expression of names in the checkpoint that hold nothing the network needs.
+        options: Keywords of the architecture's ``make`` for the weights of this library, such as another ``epsilon``.
 
     Example:
         >>> naming = Naming(((r"^encoder\.", ""), (r"query\.bias$", "qkv.bias[0]"), (r"value\.bias$", "qkv.bias[1]")))
@@ -36,6 +38,7 @@ class Naming:
 
     renames: tuple[tuple[str, Replacement | tuple[Replacement, ...]], ...] = ()
     ignored: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the canonical names of what a checkpoint calls ``name``: none if it is ignored, several if cut."""

@@ -42,9 +42,9 @@ def random_network(
         (2, 5)
     """
     architecture = find_architecture(name, where="random_network")
-    module = architecture.make(classes=architecture.classes if classes is None else classes)
     variables = architecture.variables(classes, input_shape)
-    return from_linen(module, variables_from(variables, random_tensors(architecture, tensor_shapes(variables), seed)))
+    tensors = random_tensors(architecture, tensor_shapes(variables), seed)
+    return from_linen(architecture.module(classes), variables_from(variables, tensors))
 
 
 def random_tensors(

@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
         hidden = nn.relu(Normalization(name="bn1")(hidden))
         hidden = Convolution(self.width, (3, 3), padding=1, name="conv2")(hidden)
         hidden = Normalization(name="bn2")(hidden)
-        return nn.relu(hidden + _shortcut(x, self.width, self.stride))
+        return nn.relu(hidden + shortcut(x, self.width, self.stride))
 
 
 class Bottleneck(nn.Module):
@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
         hidden = nn.relu(Normalization(name="bn2")(hidden))
         hidden = Convolution(4 * self.width, (1, 1), name="conv3")(hidden)
         hidden = Normalization(name="bn3")(hidden)
-        return nn.relu(hidden + _shortcut(x, 4 * self.width, self.stride))
+        return nn.relu(hidden + shortcut(x, 4 * self.width, self.stride))
 
 
 class Stage(nn.Module):
@@ -142,18 +142,18 @@ class Shortcut(nn.Module):
 
     Attributes:
         channels: That leave it.
-        stride: Of its 1x1 convolution.
+        stride: Of its convolution, whose kernel is one position.
     """
 
     channels: int
     stride: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch h w c"]) -> Float[Array, "batch h2 w2 c2"]:
-        return Normalization(name="1")(Convolution(self.channels, (1, 1), self.stride, name="0")(x))
+    def __call__(self, x: Float[Array, "batch *space c"]) -> Float[Array, "batch *space2 c2"]:
+        return Normalization(name="1")(Convolution(self.channels, (1,) * (x.ndim - 2), self.stride, name="0")(x))
 
 
-def _shortcut(x: Array, channels: int, stride: int) -> Array:
+def shortcut(x: Array, channels: int, stride: int) -> Array:
     """Return x, projected where the block changes its shape; called inside a block, so the parameters are its own."""
     if stride == 1 and x.shape[-1] == channels:
         return x
