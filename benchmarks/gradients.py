@@ -23,9 +23,9 @@ from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit
 from jaxplain.graph.rewrite import with_fast_gradients
-from jaxplain.models import random_resnet, resnet18, resnet50
+from jaxplain.models import random_network
 
-NETWORKS = {"resnet18": (resnet18, 1.2), "resnet50": (resnet50, 1.4)}
+AIMS = {"resnet18": 1.2, "resnet50": 1.4}
 
 
 def gradient(rewrite: Callable[[Any], Any]) -> Callable[[Model, jax.Array], jax.Array]:
@@ -59,13 +59,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", choices=AIMS, default=list(AIMS))
     chosen = parser.parse_args()
     x = jnp.asarray(np.random.default_rng(0).normal(size=(chosen.batch, chosen.size, chosen.size, 3)), jnp.float32)
     found: dict[str, Any] = {"batch": chosen.batch, "size": chosen.size, **facts()}
     for name in chosen.networks:
-        make, aim = NETWORKS[name]
-        row = found[name] = compare(random_resnet(make(), size=chosen.size), x, chosen.pairs)
+        row, aim = compare(random_network(name), x, chosen.pairs), AIMS[name]
+        found[name] = row
         plain, rewritten = (row[f"seconds, {kind}"]["median"] for kind in ("plain", "rewritten"))
         print(
             f"{name}: {cell(row['ratio'])} x, plain {plain:.3f} s, rewritten "

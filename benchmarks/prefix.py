@@ -29,14 +29,14 @@ from jaxplain.core.targets import Logit
 from jaxplain.graph.prefix import affine_prefix
 from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.methods.integrated_gradients import integrated_gradients
-from jaxplain.models import random_resnet, resnet18, resnet50, small_cnn
+from jaxplain.models import random_network, small_cnn
 
 Batched = Callable[[Model, jax.Array], jax.Array]
 # Network, shape of an example, images in a batch, pairs.
 NETWORKS: dict[str, tuple[Callable[[], Model], tuple[int, ...], int, int]] = {
     "small_cnn": (lambda: small_cnn((28, 28, 1)), (28, 28, 1), 128, 40),
-    "resnet18": (lambda: random_resnet(resnet18(), size=224), (224, 224, 3), 1, 12),
-    "resnet50": (lambda: random_resnet(resnet50(), size=224), (224, 224, 3), 1, 12),
+    "resnet18": (lambda: random_network("resnet18"), (224, 224, 3), 1, 12),
+    "resnet50": (lambda: random_network("resnet50"), (224, 224, 3), 1, 12),
 }
 
 

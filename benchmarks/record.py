@@ -1,6 +1,7 @@
 """Results of record: with commit, device and versions, as JSON in ``benchmarks/results/<device>/``."""
 
 import json
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -20,14 +21,15 @@ def facts() -> dict[str, Any]:
         "changed": bool(_git("status", "--porcelain", "--", "jaxplain", "kernels", "benchmarks/*.py")),
         "device": jax.devices()[0].device_kind,
         "processor": _processor(),
+        "load": round(os.getloadavg()[0], 2),  # figures from a machine with other work are hints
         "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")}
         | {"python": platform.python_version()},
     }
 
 
-def keep(name: str, found: dict[str, Any]) -> Path:
+def keep(name: str, found: dict[str, Any], results: Path = RESULTS) -> Path:
     """Write a result, facts included, and return where."""
-    folder = RESULTS / jax.devices()[0].device_kind.lower().replace(" ", "-")
+    folder = results / jax.devices()[0].device_kind.lower().replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / f"{name}.json"
     place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")

@@ -32,7 +32,7 @@ from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.methods.gradient import gradient
 from jaxplain.methods.smoothdiff import smoothdiff
 from jaxplain.methods.smoothgrad import smoothgrad, smoothgrad_with_diagnostics
-from jaxplain.models import SmallCNN, random_resnet, resnet18, small_cnn_variables
+from jaxplain.models import SmallCNN, random_network, small_cnn_variables
 from jaxplain.synthetic import aligned
 
 Maps = Callable[[Model, jax.Array, jax.Array, jax.Array], Any]
@@ -76,7 +76,7 @@ def random_resnet18(n_images: int = 1, *, size: int = 64) -> Network:
     """Make ResNet-18 with random weights and images of smooth noise, for which its logits differ."""
     coarse = np.random.default_rng(0).normal(size=(n_images, size // 8, size // 8, 3))
     images = np.asarray(jax.image.resize(jnp.asarray(coarse, jnp.float32), (n_images, size, size, 3), "bilinear"))
-    return Network(random_resnet(resnet18(), size=size), images, {"weights": "random"})
+    return Network(random_network("resnet18"), images, {"weights": "random"})
 
 
 NETWORKS: dict[str, Callable[[], Network]] = {"trained": trained, "resnet18": random_resnet18}
