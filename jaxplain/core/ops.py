@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from jaxplain_kernels.convolution import Spec as ConvolutionSpec
 from jaxplain_kernels.convolution import convolve as convolve
+from jaxplain_kernels.moments import add_up as add_up
+from jaxplain_kernels.moments import highest as highest
+from jaxplain_kernels.moments import merge as merge_moments
 from jaxplain_kernels.pool import max_pool as max_pool
 from jaxplain_kernels.pool.api import Spec as PoolSpec
 from jaxplain_kernels.pool.api import refusal
@@ -16,4 +19,4 @@ def max_pool_refusal(
     return refusal(PoolSpec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))
 
 
-__all__ = ["ConvolutionSpec", "convolve", "max_pool", "max_pool_refusal"]
+__all__ = ["ConvolutionSpec", "add_up", "convolve", "highest", "max_pool", "max_pool_refusal", "merge_moments"]

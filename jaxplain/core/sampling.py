@@ -15,6 +15,7 @@ from jax import lax
 
 from jaxplain._errors import InputError
 from jaxplain._typing import Array, PyTree
+from jaxplain.core.ops import add_up, highest, merge_moments
 
 DEFAULT_CHUNK = 8
 
@@ -48,7 +49,7 @@ class _Total:
         return like
 
     def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
-        return jax.tree.map(lambda total, value: total + jnp.sum(_keep(value, valid), axis=0), state, values)
+        return jax.tree.map(lambda total, value: total + add_up(_keep(value, valid)), state, values)
 
     def result(self, state: PyTree, n: int) -> PyTree:
         return state
@@ -65,21 +66,12 @@ class _Moments:
 
     def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
         count, mean, m2 = state
-        size = jnp.sum(valid).astype(jnp.float32)
-        merged = count + size
-
-        def merge(own_mean: Array, own_m2: Array, value: Array) -> tuple[Array, Array]:
-            weight = size.astype(own_mean.dtype) / merged.astype(own_mean.dtype)
-            chunk_mean = jnp.sum(_keep(value, valid), axis=0) / size.astype(own_mean.dtype)
-            chunk_m2 = jnp.sum(_keep(jnp.square(value - chunk_mean[None]), valid), axis=0)
-            delta = chunk_mean - own_mean
-            between = jnp.square(delta) * (count.astype(own_mean.dtype) * weight)
-            return own_mean + delta * weight, own_m2 + chunk_m2 + between
-
-        merged_leaves = jax.tree.map(merge, mean, m2, values)
-        outer, inner = jax.tree.structure(mean), jax.tree.structure((0, 0))
-        mean, m2 = jax.tree.transpose(outer, inner, merged_leaves)
-        return merged, mean, m2
+        merged = jax.tree.map(
+            lambda own, own_m2, value: merge_moments((count, own, own_m2), value, valid), mean, m2, values
+        )
+        outer, inner = jax.tree.structure(mean), jax.tree.structure((0, 0, 0))
+        _, mean, m2 = jax.tree.transpose(outer, inner, merged)
+        return count + jnp.sum(valid).astype(count.dtype), mean, m2
 
     def result(self, state: PyTree, n: int) -> Moments:
         return Moments(*state)
@@ -92,7 +84,7 @@ class _Largest:
     def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
         def larger(best: Array, value: Array) -> Array:
             hidden = jnp.where(_like(valid, value), value, -jnp.inf)
-            return jnp.maximum(best, jnp.max(hidden, axis=0))
+            return jnp.maximum(best, highest(hidden))
 
         return jax.tree.map(larger, state, values)
 
@@ -109,7 +101,7 @@ class _Weighted:
         tree, weights = values
         weights = jnp.where(valid, weights, 0.0)
         sums = jax.tree.map(
-            lambda total, value: total + jnp.tensordot(weights.astype(total.dtype), _keep(value, valid), axes=1),
+            lambda total, value: total + add_up(_like(weights.astype(total.dtype), value) * _keep(value, valid)),
             sums,
             tree,
         )

@@ -5,10 +5,9 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, ScoreFn
-from jaxplain.core.adding import one_by_one
 from jaxplain.core.gradient import scale_maps
 from jaxplain.core.quadrature import Rule, nodes_and_weights
-from jaxplain.core.sampling import reduce_over, wide
+from jaxplain.core.sampling import reduce_over, total, wide
 from jaxplain.graph.prefix import Cut, Implementation, prefix_for_sums
 
 
@@ -65,7 +64,7 @@ def integrated_gradients(
         point = tuple(_between(first, last, nodes[i]) for first, last in zip(start, end, strict=True))
         return tuple(weights[i].astype(g.dtype) * g for g in parts.gradient(point))
 
-    mean_gradient = parts.pull(x, reduce_over(step, n_steps, one_by_one, chunk=chunk))
+    mean_gradient = parts.pull(x, reduce_over(step, n_steps, total, chunk=chunk))
     return scale_maps(mean_gradient, x - baseline).astype(x.dtype)
 
 

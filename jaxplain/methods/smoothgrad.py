@@ -4,9 +4,8 @@ from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
-from jaxplain.core.adding import one_by_one
 from jaxplain.core.noise import noisy_copies, noisy_gradient, relative_standard_error
-from jaxplain.core.sampling import moments, reduce_over
+from jaxplain.core.sampling import moments, reduce_over, total
 from jaxplain.graph.prefix import Implementation, prefix_for_sums
 
 
@@ -48,8 +47,8 @@ def smoothgrad(
         Array([3., 3.], dtype=float32)
     """
     parts, copy = prefix_for_sums(f, x, implementation), noisy_copies(x, key, sigma)
-    total = reduce_over(lambda sample: parts.gradient(parts.prefix(copy(sample))), n_samples, one_by_one, chunk=chunk)
-    return parts.pull(x, tuple(cotangent / n_samples for cotangent in total))
+    summed = reduce_over(lambda sample: parts.gradient(parts.prefix(copy(sample))), n_samples, total, chunk=chunk)
+    return parts.pull(x, tuple(cotangent / n_samples for cotangent in summed))
 
 
 @with_diagnostics(smoothgrad)

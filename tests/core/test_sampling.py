@@ -76,6 +76,25 @@ def test_padding_is_never_seen():
     np.testing.assert_allclose(reduce_over(lambda i: (fn(i), jnp.ones(())), 5, weighted, chunk=4), 0.6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 11])
+def test_the_total_has_the_derivatives_of_the_sum(x64, n):
+    x = jnp.asarray(SAMPLES[0])
+
+    def sample(x, i):
+        return jnp.sin(x * (i + 1)), x[0]
+
+    def summed(x):
+        return reduce_over(lambda i: sample(x, i.astype(x.dtype)), n, total, chunk=3)
+
+    def added(x):
+        return jax.tree.map(lambda *values: sum(values), *(sample(x, float(i)) for i in range(n)))
+
+    for transform in (jax.vmap, jax.jacrev, jax.jacfwd):
+        got, want = (jax.jit(transform(f))(x) for f in (summed, added))
+        for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(one, other, **tol(np.float64, terms=n, scale=n))
+
+
 def test_nan_of_a_sample_is_not_hidden():
     fn = lambda i: jnp.where(i == 2, jnp.nan, 1.0)  # noqa: E731
     for how in (total, mean, largest):

@@ -9,8 +9,6 @@ import pytest
 from jax import lax
 
 from jaxplain import Logit, Logits, Model, Score
-from jaxplain.core.adding import one_by_one
-from jaxplain.core.sampling import reduce_over, total
 from jaxplain.graph.prefix import affine_prefix, prefix_for_sums
 from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.methods.integrated_gradients import integrated_gradients, integrated_gradients_with_diagnostics
@@ -272,16 +270,3 @@ def test_half_precision_is_shared_on_request_only():
     # In one entry of the map meet 6 channels and up to 4 of the 9 positions of the strided kernel.
     limits = tol(jnp.bfloat16, terms=24, scale=float(jnp.abs(want).max()))
     np.testing.assert_allclose(np.asarray(got, np.float32), want, **limits)
-
-
-@pytest.mark.parametrize("n", [1, 11])
-def test_adding_one_by_one_is_the_total_with_its_derivative(x64, n):
-    x = jnp.asarray(V)
-
-    def summed(x, how):
-        return reduce_over(lambda i: (jnp.sin(x * (i + 1).astype(x.dtype)), x[0]), n, how, chunk=3)
-
-    for transform in (lambda f: f, jax.vmap, jax.jacrev, jax.jacfwd):
-        got, want = (jax.jit(transform(partial(summed, how=how)))(x) for how in (one_by_one, total))
-        for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-            np.testing.assert_allclose(one, other, **tol(np.float64, terms=n, scale=n))
