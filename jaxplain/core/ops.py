@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jaxplain_kernels import choices as kernel_choices
 from jaxplain_kernels.convolution import Spec as ConvolutionSpec
 from jaxplain_kernels.convolution import convolve as convolve
 from jaxplain_kernels.moments import add_up as add_up
@@ -10,6 +11,7 @@ from jaxplain_kernels.moments import merge as merge_moments
 from jaxplain_kernels.pool import max_pool as max_pool
 from jaxplain_kernels.pool.api import Spec as PoolSpec
 from jaxplain_kernels.pool.api import refusal
+from jaxplain_kernels.rank import rank as rank
 
 
 def max_pool_refusal(
@@ -19,4 +21,14 @@ def max_pool_refusal(
     return refusal(PoolSpec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))
 
 
-__all__ = ["ConvolutionSpec", "add_up", "convolve", "highest", "max_pool", "max_pool_refusal", "merge_moments"]
+__all__ = [
+    "ConvolutionSpec",
+    "add_up",
+    "convolve",
+    "highest",
+    "kernel_choices",
+    "max_pool",
+    "max_pool_refusal",
+    "merge_moments",
+    "rank",
+]

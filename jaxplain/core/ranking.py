@@ -7,9 +7,11 @@ NaN ranks last, for NumPy and for JAX. A rank image is all that a sweep needs: `
 import math
 from typing import Any, Literal, get_args
 
+import jax
 import numpy as np
 
 from jaxplain._errors import InputError, unknown
+from jaxplain.core import ops
 
 Coarse = Literal["native", "bilinear"]
 
@@ -27,9 +29,11 @@ def rank(scores: Any) -> Any:
         >>> rank(np.array([[0.1, 0.9], [0.9, 0.5]])).tolist()
         [[3, 0], [1, 2]]
     """
-    xp = scores.__array_namespace__()
-    order = xp.argsort(-scores.reshape(-1), stable=True)
-    return xp.argsort(order, stable=True).astype(np.int32).reshape(scores.shape)
+    flat = scores.reshape(-1)
+    if isinstance(scores, jax.Array):
+        return ops.rank(flat).reshape(scores.shape)
+    order = np.argsort(-flat, stable=True)
+    return np.argsort(order, stable=True).astype(np.int32).reshape(scores.shape)
 
 
 def reverse(ranks: Any) -> Any:
