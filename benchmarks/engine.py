@@ -16,9 +16,6 @@ import time
 BEGAN = time.perf_counter()
 
 import argparse  # noqa: E402
-import resource  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
 import tempfile  # noqa: E402
 from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -29,6 +26,7 @@ import numpy as np  # noqa: E402
 
 import jaxplain  # noqa: E402
 from benchmarks.demo_job import CLASSES, open_images, open_place, smoothgrad_job, write_images  # noqa: E402
+from benchmarks.memory import in_child, report  # noqa: E402
 from benchmarks.record import facts, keep, spread  # noqa: E402
 from benchmarks.timing import with_interval  # noqa: E402
 from jaxplain.core.score import Score  # noqa: E402
@@ -114,17 +112,15 @@ def peak_of_a_run(n: int) -> int:
     """Return the peak memory, in bytes, of a process that runs n images."""
     with tempfile.TemporaryDirectory() as temporary:
         place = write_images(Path(temporary), n)
-        words = [sys.executable, "-m", "benchmarks.engine", "--alone", str(place)]
-        done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
-        return int(done.stdout.split()[-1])
+        return int(in_child("benchmarks.engine", "--alone", str(place))["peak bytes"])
 
 
 def alone(place: Path) -> None:
-    """Run all images of a file in this process and print its peak memory."""
+    """Run all images of a file in this process and report its peak memory."""
     with tempfile.TemporaryDirectory() as temporary:
         plan = Plan(batch=128, chunk=1, precision="fast", rows_per_shard=2048)
         whole_run(open_images(place), Path(temporary) / "store", plan)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    report({})
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ class Compiled:
 
     Attributes:
         run: Runs it on these arguments and returns when the result is there.
-        trace_s, lower_s, compile_s, first_s: Seconds of tracing, lowering to XLA, compiling and the first run.
+        trace_s, lower_s, compile_s, first_s: Seconds of tracing, lowering to XLA, compiling and the first run; the
+            last is None where that was left out.
         flops: Floating-point operations by XLA's count, or None. The body of a loop counts once, however often it
             runs, and a custom call counts nothing: of a method, count its passes instead.
         bytes_accessed: Bytes read and written by XLA's count, or None; loops as above.
@@ -40,33 +41,34 @@ class Compiled:
     trace_s: float
     lower_s: float
     compile_s: float
-    first_s: float
+    first_s: float | None
     flops: float | None
     bytes_accessed: float | None
     peak_bytes: int | None
 
     @property
     def startup_s(self) -> float:
-        """Seconds until the first result is there."""
-        return self.trace_s + self.lower_s + self.compile_s + self.first_s
+        """Seconds until the program can run."""
+        return self.trace_s + self.lower_s + self.compile_s
 
     def record(self) -> dict[str, Any]:
         """Return the figures for JSON."""
-        stages = ("trace", "lower", "compile", "first")
+        stages = {"trace": self.trace_s, "lower": self.lower_s, "compile": self.compile_s, "first run": self.first_s}
         return {
-            "seconds": {stage: rounded(getattr(self, f"{stage}_s")) for stage in stages},
+            "seconds": {stage: rounded(seconds) for stage, seconds in stages.items() if seconds is not None},
             "flops": self.flops,
             "bytes accessed": self.bytes_accessed,
             "peak bytes": self.peak_bytes,
         }
 
 
-def compiled(f: Callable[..., Any], *args: Any, **static: Any) -> Compiled:
+def compiled(f: Callable[..., Any], *args: Any, first_run: bool = True, **static: Any) -> Compiled:
     """Compile a function for its arguments and run it once.
 
     Args:
         f: A function of arrays; one that ``jax.jit`` returned keeps its settings.
         args: Its arguments.
+        first_run: Whether to run it.
         static: Its static keywords, if it was jitted with such.
     """
     jitted = f if hasattr(f, "trace") else jax.jit(f)
@@ -77,14 +79,17 @@ def compiled(f: Callable[..., Any], *args: Any, **static: Any) -> Compiled:
     marks.append(time.perf_counter())
     program = lowered.compile()
     marks.append(time.perf_counter())
-    jax.block_until_ready(program(*args))
-    marks.append(time.perf_counter())
+    first = None
+    if first_run:
+        jax.block_until_ready(program(*args))
+        first = time.perf_counter() - marks[-1]
     cost = _first(lowered.cost_analysis()) or _first(program.cost_analysis())
     used = program.memory_analysis()
     kinds = ("argument", "output", "temp")
     return Compiled(
         lambda: jax.block_until_ready(program(*args)),
         *(later - sooner for sooner, later in itertools.pairwise(marks)),
+        first,
         flops=cost.get("flops"),
         bytes_accessed=cost.get("bytes accessed"),
         peak_bytes=None if used is None else sum(getattr(used, f"{kind}_size_in_bytes") for kind in kinds),
