@@ -56,11 +56,15 @@ def ceiling(precision: str, *, sizes: tuple[int, ...] | None = None, rounds: int
     return {"GFLOP/s": rounded(rates[best]), "size": int(best)}
 
 
+def ceilings() -> dict[str, dict[str, Any]]:
+    """Return the ceilings of all precisions that this device has, by name."""
+    return {name: ceiling(name) for name in (PRECISIONS if jax.default_backend() == "gpu" else ("float32",))}
+
+
 def main() -> None:
     """Run from the command line."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    names = PRECISIONS if jax.default_backend() == "gpu" else ("float32",)
-    rows = {name: ceiling(name) for name in names}
+    rows = ceilings()
     for name, row in rows.items():
         print(f"{name:9} {row['GFLOP/s']:10.0f} GFLOP/s, matrices of {row['size']} rows")
     print(f"written to {keep('ceiling', {**facts(), 'rows': rows})}")

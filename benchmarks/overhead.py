@@ -25,7 +25,7 @@ import jax
 from benchmarks.ceiling import ceiling, precision_of
 from benchmarks.record import RESULTS, facts, keep, rounded
 from benchmarks.timing import PAIRS, Compiled, cell, compiled, interleaved, verdict, with_interval
-from benchmarks.workloads import CASES, USUAL, Workload, forwards, gradients, method_program, network
+from benchmarks.workloads import CASES, USUAL, Passes, Workload, forwards, gradients, method_program, network
 from jaxplain._errors import InputError
 from jaxplain.core.model import Model
 from jaxplain.engine.precision import at_precision
@@ -45,21 +45,31 @@ def bare_programs(workload: Workload, model: Model) -> dict[str, Compiled]:
     return programs
 
 
-def measure(workload: Workload, model: Model, bare: dict[str, Compiled], *, pairs: int, rate: float) -> dict[str, Any]:
+def compiled_method(workload: Workload, model: Model, **memory: str) -> Compiled:
+    """Return the engine's compiled program of a method on a network.
+
+    Raises:
+        InputError: The method does not fit the network, or takes a pass per channel of a layer.
+    """
+    if workload.passes is None:
+        raise InputError(f"{workload.case}: takes a pass per channel of its layer; it is not measured in bare passes.")
+    arguments, program = workload.call(model, **memory)
+    return compiled(method_program, *arguments, program=program)
+
+
+def measure(
+    workload: Workload, method: Compiled, bare: dict[str, Compiled], *, pairs: int, rate: float
+) -> dict[str, Any]:
     """Run a method and its bare passes in turn.
 
     Args:
         workload: The method, on which batch.
-        model: Its network.
+        method: What ``compiled_method`` returned.
         bare: What ``bare_programs`` returned.
         pairs: Rounds.
         rate: The ceiling, in GFLOP/s.
     """
-    passes = workload.passes
-    if passes is None:
-        raise InputError(f"{workload.case}: takes a pass per channel of its layer; it is not measured in bare passes.")
-    arguments, program = workload.call(model)
-    method = compiled(method_program, *arguments, program=program)
+    passes = workload.passes or Passes()
     kinds = [kind for kind in bare if passes.forwards or kind != "forward"]
     timings = interleaved({"method": method.run, **{kind: bare[kind].run for kind in kinds}}, pairs)
     seconds = timings.seconds | {"forward": timings.seconds.get("forward", [0.0] * pairs)}
@@ -72,7 +82,6 @@ def measure(workload: Workload, model: Model, bare: dict[str, Compiled], *, pair
     done = 1e-9 * operations / timings.median("method")
     return {
         "passes": passes._asdict(),
-        "chunk": dict(program.statics).get("chunk"),
         "images per second": with_interval([workload.batch / one for one in seconds["method"]]),
         "ratio": ratio("gradient with rules" if "gradient with rules" in bare else "gradient"),
         "ratio, without rules": ratio("gradient"),
@@ -112,7 +121,9 @@ def run(
             bare = bare_programs(first, model)
             for case in cases:
                 try:
-                    row = measure(shape(Workload(name, case)), model, bare, pairs=pairs, rate=rate["GFLOP/s"])
+                    workload = shape(Workload(name, case))
+                    method = compiled_method(workload, model)
+                    row = measure(workload, method, bare, pairs=pairs, rate=rate["GFLOP/s"])
                 except InputError as error:
                     tell(f"{name:10} {case:24} left out: {error}")
                     continue
