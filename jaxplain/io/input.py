@@ -31,7 +31,8 @@ class Input:
     Args:
         orientation: ``"exif"`` turns image files upright as their EXIF tag says; ``"none"`` leaves them.
         mode: Mode of image files: ``"RGB"``, ``"L"``, ``"RGBA"``, or ``"F"`` for 16-bit and float pixels as they are.
-        resize: ``(height, width)``, or one number for the shorter side; filtered with antialiasing. Default none.
+        resize: ``(height, width)``, or one number for the shorter side (the longer one follows, rounded down, as in
+            torchvision); filtered with antialiasing. Default none.
         interpolation: Filter of ``resize``.
         crop: ``(height, width)`` cut from the center, or one number for a square. Default none.
         layout: Axes of one example of an array source: ``"HWC"``, ``"CHW"``, ``"HW"``, or ``"any"`` to leave arrays
@@ -134,7 +135,7 @@ class Input:
         rows, columns = self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
         if rows > height or columns > width:
             raise InputError(f"input.crop: {(rows, columns)} exceeds the image {(height, width)}; crop less or resize.")
-        top, left = (height - rows) // 2, (width - columns) // 2
+        top, left = round((height - rows) / 2), round((width - columns) / 2)  # half to even, as torchvision does
         return pixels[..., top : top + rows, left : left + columns, :]
 
     def _scaled(self, pixels: np.ndarray, what: str, whole: bool) -> np.ndarray:
@@ -183,5 +184,5 @@ def _target(resize: tuple[int, int] | int | None, height: int, width: int) -> tu
     if isinstance(resize, tuple):
         return resize
     if height <= width:
-        return resize, max(1, round(width * resize / height))
-    return max(1, round(height * resize / width)), resize
+        return resize, int(width * resize / height)
+    return int(height * resize / width), resize

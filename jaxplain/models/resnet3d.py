@@ -18,24 +18,27 @@ from jaxplain.models.preprocessing import Preprocessing
 from jaxplain.models.resnet import Convolution, Normalization, Stage, shortcut
 
 
-class NormalizedConvolution(nn.Module):
-    """A convolution and its batch normalization, at the numbers that they have in torchvision's sequence.
+class Layers(nn.Module):
+    """A convolution, its batch normalization and maybe a ReLU: what is one sequence in torchvision.
 
     Attributes:
         width: Channels that leave it.
         kernel: Positions of the kernel along time, height and width, all odd; the same number of positions is kept.
         stride: Along time, height and width.
+        relu: Whether a ReLU ends it.
     """
 
     width: int
     kernel: tuple[int, int, int] = (3, 3, 3)
     stride: tuple[int, int, int] = (1, 1, 1)
+    relu: bool = True
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch t h w c"]) -> Float[Array, "batch t2 h2 w2 c2"]:
         padding = [(length // 2, length // 2) for length in self.kernel]
         x = Convolution(self.width, self.kernel, self.stride, padding=padding, name="0")(x)
-        return Normalization(name="1")(x)
+        x = Normalization(name="1")(x)
+        return nn.relu(x) if self.relu else x
 
 
 class Block3D(nn.Module):
@@ -51,8 +54,8 @@ class Block3D(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch t h w c"]) -> Float[Array, "batch t2 h2 w2 c2"]:
-        hidden = nn.relu(NormalizedConvolution(self.width, stride=(self.stride,) * 3, name="conv1")(x))
-        hidden = NormalizedConvolution(self.width, name="conv2")(hidden)
+        hidden = Layers(self.width, stride=(self.stride,) * 3, name="conv1")(x)
+        hidden = Layers(self.width, relu=False, name="conv2")(hidden)
         return nn.relu(hidden + shortcut(x, self.width, self.stride))
 
 
@@ -76,7 +79,7 @@ class ResNet3D(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch t h w c"]) -> Float[Array, "batch classes"]:
-        x = nn.relu(NormalizedConvolution(64, (3, 7, 7), (1, 2, 2), name="stem")(x))
+        x = Layers(64, (3, 7, 7), (1, 2, 2), name="stem")(x)
         for number, n_blocks in enumerate(self.n_blocks):
             x = Stage(Block3D, 64 * 2**number, n_blocks, 1 if number == 0 else 2, name=f"layer{number + 1}")(x)
         return nn.Dense(self.classes, name="fc")(jnp.mean(x, axis=(1, 2, 3)))

@@ -75,6 +75,15 @@ def test_the_crop_is_the_center():
     np.testing.assert_array_equal(Input(crop=(3, 5), divisor=1).from_array(RGB), RGB[2:5, 2:7])
 
 
+def test_halves_are_rounded_as_torchvision_rounds_them():
+    """The longer side is cut to whole pixels; a crop that cannot be centered begins at the even one of two pixels."""
+    assert Input(resize=4, divisor=1).from_array(RGB).shape == (4, 5, 3)  # 9 * 4 / 7 = 5.14
+    assert Input(resize=5, divisor=1).from_array(RGB).shape == (5, 6, 3)  # 6.43
+    assert Input(resize=6, divisor=1).from_array(RGB).shape == (6, 7, 3)  # 7.71
+    np.testing.assert_array_equal(Input(crop=(4, 6), divisor=1).from_array(RGB), RGB[2:6, 2:8])  # 1.5 and 1.5
+    np.testing.assert_array_equal(Input(crop=(6, 8), divisor=1).from_array(RGB), RGB[0:6, 0:8])  # 0.5 and 0.5
+
+
 def test_exif_turns_files_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees

@@ -1,0 +1,30 @@
+"""Logits of the PyTorch originals, recorded for machines without PyTorch.
+
+    python -m tests.models.record_golden resnet18 64 64 3
+
+Weights are those of `jaxplain.models.random_network` and images those of `tests.models.comparison.images`, both
+without a random generator whose values may change.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.models.comparison import images, original_activations, pair
+
+FOLDER = Path(__file__).with_name("golden")
+CLASSES = 4
+
+
+def record(name: str, shape: tuple[int, ...]) -> None:
+    """Write the logits of two images to ``golden/<name>.json``."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, original = pair(name, Path(folder), shape, CLASSES)
+    logits, _ = original_activations(original, images(shape))
+    recorded = {"shape": shape, "logits": [[round(float(value), 6) for value in row] for row in logits]}
+    (FOLDER / f"{name}.json").write_text(json.dumps(recorded) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1], tuple(int(length) for length in sys.argv[2:]))
