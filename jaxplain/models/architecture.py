@@ -26,6 +26,7 @@ class Architecture:
         input_shape: Of one example.
         classes: Outputs of the published weights.
         head: Canonical name of the last layer, whose ``weight`` has one row per class.
+        positions: Canonical name of the tensor whose shape depends on ``input_shape``, such as position embeddings.
         quiet: Regular expression of the norms or scales (canonical names) that end a residual branch; random weights
             keep them small, so that a deep network's logits are of the order of one.
     """
@@ -37,6 +38,7 @@ class Architecture:
     input_shape: tuple[int, ...] = (224, 224, 3)
     classes: int = 1000
     head: str = "fc"
+    positions: str | None = None
     quiet: str | None = None
 
     def module(self, classes: int | None = None, **options: Any) -> nn.Module:

@@ -1,10 +1,10 @@
 """The table of reference networks, by name."""
 
 from jaxplain._errors import unknown
-from jaxplain.models import resnet, resnet3d, vgg
+from jaxplain.models import convnext, resnet, resnet3d, unet, vgg, vit
 from jaxplain.models.architecture import Architecture
 
-_FAMILIES = (resnet, vgg, resnet3d)
+_FAMILIES = (resnet, vgg, resnet3d, convnext, vit, unet)
 
 ARCHITECTURES: dict[str, Architecture] = {entry.name: entry for family in _FAMILIES for entry in family.ENTRIES}
 """All reference networks that `jaxplain.models.load` and `jaxplain.models.random_network` build."""

@@ -30,7 +30,14 @@ class Pretrained(NamedTuple):
     preprocessing: Preprocessing
 
 
-def load(name: str, path: str | Path, *, naming: str | None = None, classes: int | None = None) -> Pretrained:
+def load(
+    name: str,
+    path: str | Path,
+    *,
+    naming: str | None = None,
+    classes: int | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Pretrained:
     """Build a reference network and give it the weights of a safetensors file.
 
     Args:
@@ -41,6 +48,7 @@ def load(name: str, path: str | Path, *, naming: str | None = None, classes: int
             the file by default. Where two libraries use the same names, the first of the architecture's namings
             is taken, so name the other one if its preprocessing is wanted.
         classes: Outputs of the file's last layer, if they differ from those of the published weights.
+        input_shape: Of one example, ``(h, w, c)``, if position embeddings in the file are those of another size.
 
     Returns:
         The model, float32, and the preprocessing with which such weights were published. A network trained otherwise
@@ -61,7 +69,7 @@ def load(name: str, path: str | Path, *, naming: str | None = None, classes: int
     if classes is not None and classes < 1:
         raise InputError(f"load: classes must be at least 1, got {classes}.")
     stored = {_WRAPPER.sub("", name): tensor for name, tensor in read_safetensors(path, where="load").items()}
-    needed = architecture.variables(classes)
+    needed = architecture.variables(classes, input_shape)
     spoken = naming or _naming_of(architecture, stored, set(tensor_shapes(needed)))
     tensors = architecture.namings[spoken].canonical(stored, where=f"load: {path}")
     wrong = misfits(needed, tensors)
@@ -80,10 +88,11 @@ def _naming_of(architecture: Architecture, stored: dict[str, np.ndarray], wanted
 
 def _remedy(architecture: Architecture, wrong: Misfits, tensors: dict[str, np.ndarray], naming: str | None) -> str:
     head = f"{architecture.head}.weight"
-    if head in wrong.misshapen and not wrong.missing and not wrong.extra:
-        others = set(wrong.misshapen) - {head, f"{architecture.head}.bias"}
-        if not others:
+    if wrong.misshapen and not wrong.missing and not wrong.extra:
+        if head in wrong.misshapen and not set(wrong.misshapen) - {head, f"{architecture.head}.bias"}:
             return f"its last layer has other outputs, pass classes={tensors[head].shape[0]}"
+        if set(wrong.misshapen) == {architecture.positions}:
+            return "it is of images of another size, pass input_shape="
     if naming is not None and len(architecture.namings) > 1:
         return "pass the file of this architecture, or leave out naming= to have it found"
     return "pass the file of this architecture, with its head, as PyTorch's state_dict holds it"
