@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.gradient import input_gradient
+from jaxplain.core.ops import noise_fold
 from jaxplain.core.sampling import Moments, sample_key
 
 
@@ -22,7 +22,7 @@ def noisy_copies(x: Array, key: Array, sigma: Array | float) -> Callable[[Array]
         sigma: Fraction of the example's range.
     """
     spread = jnp.asarray(sigma, x.dtype) * (jnp.max(x) - jnp.min(x))
-    return lambda sample: x + spread * jax.random.normal(sample_key(key, sample), x.shape, x.dtype)
+    return lambda sample: noise_fold(x, sample_key(key, sample), spread)
 
 
 def noisy_gradient(f: ScoreFn, x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:

@@ -8,10 +8,12 @@ from jaxplain_kernels.convolution import convolve as convolve
 from jaxplain_kernels.moments import add_up as add_up
 from jaxplain_kernels.moments import highest as highest
 from jaxplain_kernels.moments import merge as merge_moments
+from jaxplain_kernels.noise_fold import noise_fold as noise_fold
 from jaxplain_kernels.pool import max_pool as max_pool
 from jaxplain_kernels.pool.api import Spec as PoolSpec
 from jaxplain_kernels.pool.api import refusal
 from jaxplain_kernels.rank import rank as rank
+from jaxplain_kernels.rank_erase import rank_erase as rank_erase
 
 
 def max_pool_refusal(
@@ -31,4 +33,5 @@ __all__ = [
     "max_pool_refusal",
     "merge_moments",
     "rank",
+    "rank_erase",
 ]

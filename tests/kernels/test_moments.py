@@ -64,12 +64,12 @@ def test_nan_is_not_hidden(form):
 
 
 def test_halves_round_less_than_a_running_sum():
-    """Of 2^16 equal numbers every partial sum by halves is exact; added one by one they drift."""
-    values = jnp.full((2**16, 1), 0.1, jnp.float32)
-    assert float(add_up(values, implementation="halves")[0]) == 2**16 * float(np.float32(0.1))
+    """Of 4096 equal numbers every partial sum by halves is exact; added one by one they drift."""
+    values = jnp.full((2**12, 1), 0.1, jnp.float32)
+    assert float(add_up(values, implementation="halves")[0]) == 2**12 * float(np.float32(0.1))
 
 
 def test_long_chunks_and_other_devices_keep_xlas_reduction():
     assert OP.choose(Spec("add", (8, 5)), platform="cpu").name == "halves"
-    assert OP.choose(Spec("add", (65, 5)), platform="cpu").name == "reduce"
-    assert OP.choose(Spec("add", (8, 5)), platform="cuda").name == "reduce"
+    assert OP.choose(Spec("add", (65, 5)), platform="cpu").name == "xla"
+    assert OP.choose(Spec("add", (8, 5)), platform="cuda").name == "xla"

@@ -39,7 +39,7 @@ def typical() -> Mapping[str, Spec]:
 OP = Op(
     "moments",
     forms=(
-        Form("reduce", lambda spec, values: reduce_axis(spec.how, values)),
+        Form("xla", lambda spec, values: reduce_axis(spec.how, values)),
         Form("halves", lambda spec, values: fold(spec.how, values)),
     ),
     winners=(
@@ -59,7 +59,7 @@ def add_up(values: Array, *, implementation: str = "auto") -> Array:
 
     Args:
         values: One sample or more along the first axis.
-        implementation: "auto", "reduce" or "halves".
+        implementation: "auto", or a form: "xla" (its own reduction), "halves".
 
     Example:
         >>> import jax.numpy as jnp
@@ -74,7 +74,7 @@ def highest(values: Array, *, implementation: str = "auto") -> Array:
 
     Args:
         values: One sample or more along the first axis.
-        implementation: "auto", "reduce" or "halves".
+        implementation: "auto", or a form: "xla" (its own reduction), "halves".
 
     Example:
         >>> import jax.numpy as jnp
@@ -96,7 +96,7 @@ def merge(
         state: Count, mean and sum of squared deviations before; zeros at the start.
         values: Samples along the first axis, in the dtype of the mean.
         valid: Which samples count, boolean, at least one; the others may hold anything.
-        implementation: "auto", "reduce" or "halves".
+        implementation: "auto", or a form: "xla" (its own reduction), "halves".
 
     Returns:
         The three afterwards.
