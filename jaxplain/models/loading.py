@@ -89,7 +89,8 @@ def _naming_of(architecture: Architecture, stored: dict[str, np.ndarray], wanted
 def _remedy(architecture: Architecture, wrong: Misfits, tensors: dict[str, np.ndarray], naming: str | None) -> str:
     head = f"{architecture.head}.weight"
     if wrong.misshapen and not wrong.missing and not wrong.extra:
-        if head in wrong.misshapen and not set(wrong.misshapen) - {head, f"{architecture.head}.bias"}:
+        only_head = not set(wrong.misshapen) - {head, f"{architecture.head}.bias"}
+        if only_head and head in wrong.misshapen and tensors[head].shape[1:] == wrong.misshapen[head][1][1:]:
             return f"its last layer has other outputs, pass classes={tensors[head].shape[0]}"
         if set(wrong.misshapen) == {architecture.positions}:
             return "it is of images of another size, pass input_shape="
