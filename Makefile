@@ -14,7 +14,7 @@ PYTEST := $(PY) -m pytest -q
 # Where programs must be compiled as users compile them (tests marked `optimized`): XLA's own default.
 FULL_XLA := XLA_FLAGS=--xla_backend_optimization_level=3
 
-.PHONY: help demo demo-full test test-slow test-all lint format types wheel env clean distclean
+.PHONY: help demo demo-full test test-slow test-all test-peers bench-env lint format types wheel native env clean distclean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## ?(.*)/  make \1|\2/' | column -t -s '|'
@@ -26,7 +26,7 @@ demo-full: $(STAMP)  ## the same with every image, step and resample
 	@$(PY) -m examples.fashion_mnist.demo --full $(ARGS)
 
 test: $(STAMP)  ## the suite without its slow part
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not optimized" $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not optimized and not peers" $(ARGS)
 	$(FULL_XLA) $(PYTEST) -m "optimized and not slow" $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS selects none of these
 
 test-slow: $(STAMP)  ## the slow part of the suite
@@ -35,6 +35,17 @@ test-slow: $(STAMP)  ## the slow part of the suite
 test-all: $(STAMP)  ## the whole suite, every network in every form under every method
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not optimized" $(ARGS)
 	$(FULL_XLA) $(PYTEST) -m optimized $(ARGS) || [ $$? -eq 5 ]
+
+test-peers: bench-env  ## agreement with Captum, Zennit, pytorch-grad-cam and shap
+	$(PYTEST) -m peers tests/benchmarks $(ARGS)
+
+# Zennit and pytorch-grad-cam ask for torchvision, which they hardly use and which would bring a PyTorch of its own; so
+# they come without their dependencies, and benchmarks/against stands in for what they import. A PyTorch that is
+# installed in the pinned version stays, such as one for CPUs, whose wheels are ten times smaller.
+bench-env: $(STAMP)  ## the peers of the benchmarks, into .venv
+	@echo "Installing the peers into .venv (once) ..."
+	@$(PY) -m pip install --disable-pip-version-check --quiet -e ".[bench,dev]" -c constraints.txt
+	@$(PY) -m pip install --disable-pip-version-check --quiet --no-deps zennit grad-cam ttach -c constraints.txt
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(PY) -m ruff check .
@@ -49,6 +60,17 @@ types: $(STAMP)  ## mypy
 
 wheel: $(STAMP)  ## build the wheel, install it elsewhere, use it there
 	@bash .ci/wheel_test
+
+# Headers of the installed jaxlib: what is built with newer ones would be refused by it.
+native: $(STAMP)  ## optional: convolutions on CPUs by oneDNN, built into .venv and tested
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { \
+	  echo "make native: oneDNN is packaged for Linux on x86_64, and this is $$(uname -sm). jaxplain works without it."; exit 2; }
+	@command -v "$${CXX:-c++}" >/dev/null || { \
+	  echo "make native needs a C++17 compiler, and there is no $${CXX:-c++}. jaxplain works without it."; \
+	  echo "Install one (Debian, Ubuntu: apt-get install g++) or name another: make native CXX=/path/to/compiler"; exit 2; }
+	@echo "Building jaxplain-native (a minute; downloads oneDNN, 40 MB) ..."
+	@PIP_BUILD_CONSTRAINT=constraints.txt $(PY) -m pip install --disable-pip-version-check --quiet ./kernels/native
+	$(PYTEST) tests/native $(ARGS)
 
 env: $(STAMP)  ## only the environment
 

@@ -10,11 +10,11 @@ from jaxplain.graph.walk import Action
 
 
 def convolution_action(step: Step) -> Action | None:
-    """Return the action for a convolution, or None for another equation and for convolutions in groups."""
+    """Return the action for a convolution, or None for another equation and for gradients of weights."""
     equation = step.equation
     if equation.primitive.name != "conv_general_dilated":
         return None
-    if (equation.params["feature_group_count"], equation.params["batch_group_count"]) != (1, 1):
+    if equation.params["batch_group_count"] != 1:
         return None
     spec = ConvolutionSpec(**{name: equation.params[name] for name in ConvolutionSpec._fields})
 

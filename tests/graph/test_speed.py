@@ -68,7 +68,7 @@ def test_values_and_derivatives_are_those_of_jax(x64, name):
         np.testing.assert_allclose(one, other, **tol(np.float64, terms=1000, scale=float(jnp.abs(other).max())))
 
 
-def test_every_ordinary_convolution_is_rewritten_and_no_other():
+def test_every_ordinary_convolution_is_rewritten_and_no_other(x64):
     """The kernel is turned around by ``rev`` outside of the convolution, once per convolution that depends on x."""
     f, weights, x = score_of(**CASES["strided"])
     text = str(jax.make_jaxpr(jax.grad(with_fast_gradients(lambda x: f(weights, x))))(x))

@@ -4,8 +4,9 @@ JAX pulls a cotangent back by a convolution whose kernel has input and output ch
 numbers. Outside a loop XLA turns that kernel around first; inside a ``while`` loop it does not, and XLA:CPU leaves its
 fast path, ten times slower (jaxlib 0.10.2). Here the kernel is turned around in the program.
 
-Three forms beside JAX's own, by shape:
+Forms beside JAX's own, by shape:
 
+* oneDNN, where the optional distribution jaxplain-native is installed (``kernels/native``): forward and backward;
 * a 1x1 kernel is a matrix product, forward and backward;
 * a strided convolution of few input channels, such as the stem of an image network, is pulled back on the coarse grid,
   all residues at once, and interleaved: no product with the zeros between the rows of a dilated cotangent;
@@ -18,12 +19,15 @@ from math import prod
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxplain_kernels.choice import Form, Op, Winner
+from jaxplain_kernels.convolution import onednn
 from jaxplain_kernels.convolution.xla import matrix_product, pull_back, pull_back_coarse
 
 Array = jax.Array
+IN_GROUPS = "channels are in groups"
 FEWEST_COLUMNS = 8
 """Of all residues together: four, the 3x3 stem of gray images, took 1.3 times as long on the coarse grid as turned."""
 
@@ -38,23 +42,31 @@ class Spec(NamedTuple):
     dimension_numbers: lax.ConvDimensionNumbers
     precision: Any = None
     preferred_element_type: Any = None
+    feature_group_count: int = 1
 
 
 class Problem(NamedTuple):
-    """What a form is chosen by."""
+    """What a form is chosen by: shapes and dtypes of input and kernel, and the settings."""
 
+    shape: tuple[int, ...]
     kernel: tuple[int, ...]
+    dtypes: tuple[Any, Any]
     spec: Spec
 
 
+def problem_of(x: Any, kernel: Any, spec: Spec) -> Problem:
+    """Describe a convolution of two arrays, or of their shapes and dtypes."""
+    return Problem(tuple(x.shape), tuple(kernel.shape), (x.dtype, kernel.dtype), spec)
+
+
 def convolve(x: Array, kernel: Array, spec: Spec, *, implementation: str = "auto") -> Array:
-    """Convolve without groups.
+    """Convolve.
 
     Args:
         x: The input.
         kernel: The weights.
         spec: Settings; axes as in its dimension numbers.
-        implementation: "auto", or a form: "xla", "pointwise", "coarse", "turned".
+        implementation: "auto", or a form: "xla", "onednn", "pointwise", "coarse", "turned".
 
     Returns:
         What ``lax.conv_general_dilated`` returns, up to rounding.
@@ -62,13 +74,15 @@ def convolve(x: Array, kernel: Array, spec: Spec, *, implementation: str = "auto
     Raises:
         NotImplementedError: The form asked for by name cannot serve, with the reason.
     """
-    found: Array = OP.run(Problem(kernel.shape, spec), x, kernel, implementation=implementation)
+    found: Array = OP.run(problem_of(x, kernel, spec), x, kernel, implementation=implementation)
     return found
 
 
 def _no_pointwise(problem: Problem, platform: str) -> str:
-    kernel, spec = problem
-    if any(kernel[axis] != 1 for axis in spec.dimension_numbers.rhs_spec[2:]):
+    spec = problem.spec
+    if spec.feature_group_count != 1:
+        return IN_GROUPS
+    if any(problem.kernel[axis] != 1 for axis in spec.dimension_numbers.rhs_spec[2:]):
         return "the kernel covers more than one position"
     padded = any(pads != (0, 0) for pads in spec.padding) or any(by != 1 for by in spec.lhs_dilation)
     return "the input is padded or dilated" if padded else ""
@@ -76,11 +90,25 @@ def _no_pointwise(problem: Problem, platform: str) -> str:
 
 def _no_coarse(problem: Problem, platform: str) -> str:
     spec = problem.spec
+    if spec.feature_group_count != 1:
+        return IN_GROUPS
     if prod(spec.window_strides) == 1:
         return "the stride is 1"
     if any(by != 1 for by in (*spec.lhs_dilation, *spec.rhs_dilation)):
         return "input or kernel is dilated"
     return "padding cuts the input" if any(low < 0 for low, _ in spec.padding) else ""
+
+
+def _no_turned(problem: Problem, platform: str) -> str:
+    return IN_GROUPS if problem.spec.feature_group_count != 1 else ""
+
+
+def _no_onednn(problem: Problem, platform: str) -> str:
+    if platform != "cpu":
+        return "oneDNN serves CPUs"
+    of_x, of_kernel = problem.dtypes
+    shapes = jax.ShapeDtypeStruct(problem.shape, of_x), jax.ShapeDtypeStruct(problem.kernel, of_kernel)
+    return onednn.refusal(*shapes, problem.spec)
 
 
 def _coarse_is_narrow(problem: Problem) -> bool:
@@ -95,6 +123,11 @@ def _plain(problem: Problem, x: Array, kernel: Array) -> Array:
 
 def _pointwise(problem: Problem, x: Array, kernel: Array) -> Array:
     return matrix_product(x, kernel, problem.spec)
+
+
+def _onednn(problem: Problem, x: Array, kernel: Array) -> Array:
+    coarse = not _no_coarse(problem, "cpu") and _coarse_is_narrow(problem)
+    return onednn.convolve(x, kernel, problem.spec, pull_back_coarse if coarse else None)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -120,9 +153,13 @@ _pulled_by.defvjp(_forward, _backward)
 
 
 def _typical() -> dict[str, Problem]:
-    from jaxplain_kernels.convolution.cases import LARGE, plain_and_spec
+    from jaxplain_kernels.convolution.cases import LARGE, Case, plain_and_spec
 
-    return {name: Problem(case[1], plain_and_spec(case)[1]) for name, case in LARGE.items()}
+    def problem(case: Case) -> Problem:
+        x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in case[:2])
+        return problem_of(x, kernel, plain_and_spec(case)[1])
+
+    return {name: problem(case) for name, case in LARGE.items()}
 
 
 _RECORD = "(results/cpu/kernels.json, convolution)"
@@ -130,11 +167,13 @@ OP = Op(
     "convolution",
     (
         Form("xla", _plain),
+        Form("onednn", _onednn, _no_onednn),
         Form("pointwise", _pointwise, _no_pointwise),
         Form("coarse", partial(_pulled_by, pull_back_coarse), _no_coarse),
-        Form("turned", partial(_pulled_by, pull_back)),
+        Form("turned", partial(_pulled_by, pull_back), _no_turned),
     ),
     (
+        Winner("onednn", "faster forward and backward (results/cpu/native.json)", ("cpu",)),
         Winner("pointwise", f"1.1 to 2.3 times as fast, backward in a loop 1.5 to 2.6 {_RECORD}", ("cpu",)),
         Winner(
             "coarse", f"backward 2.8 times as fast for a stem, 19 for patches {_RECORD}", ("cpu",), _coarse_is_narrow

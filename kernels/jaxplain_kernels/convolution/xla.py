@@ -1,6 +1,6 @@
 """The plain-JAX forms of a convolution and of its input gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -69,7 +69,13 @@ def _padding(size: int, out: int, reach: int, before: int, stride: int, dilation
     return first, (size - 1) * dilation + 1 + reach - ((out - 1) * stride + 1) - first
 
 
-def pull_back_coarse(cotangent: Array, kernel: Array, shape: Sequence[int], spec: Any) -> Array:
+def pull_back_coarse(
+    cotangent: Array,
+    kernel: Array,
+    shape: Sequence[int],
+    spec: Any,
+    convolve: Callable[..., Array] = lax.conv_general_dilated,
+) -> Array:
     """Pull a strided convolution's cotangent back on its own grid, then interleave.
 
     With stride s and padding p, input position ``i = q s + r - p`` receives ``sum_t g[q - t] w[r + s t]``: for each of
@@ -94,7 +100,7 @@ def pull_back_coarse(cotangent: Array, kernel: Array, shape: Sequence[int], spec
     split = jnp.flip(jnp.transpose(split, order), range(n))
     split = split.reshape(*taps, channels_out, prod(strides) * channels_in)
     space = "DHW"[-n:] if n <= 3 else "".join(chr(ord("a") + axis) for axis in range(n))
-    result = lax.conv_general_dilated(
+    result = convolve(
         g,
         split,
         window_strides=(1,) * n,

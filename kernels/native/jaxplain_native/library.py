@@ -1,0 +1,35 @@
+"""The compiled half: loaded once, its calls registered with XLA, and asked what it can do."""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+import jax
+
+PACK, CONVOLVE = "jaxplain_native_pack", "jaxplain_native_convolve"
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load the library and register its calls, on first use."""
+    found = ctypes.CDLL(str(Path(__file__).with_name("libjaxplain_native.so")))
+    found.jaxplain_native_plan.restype = ctypes.c_int64
+    found.jaxplain_native_plan.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64]
+    found.jaxplain_native_onednn.restype = ctypes.c_char_p
+    for name in (PACK, CONVOLVE):
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(found, name)), platform="cpu")
+    return found
+
+
+@cache
+def plan(geometry: tuple[int, ...]) -> tuple[int, str]:
+    """Return the length of the packed weights and the name of oneDNN's implementation; or -1 and why there is none."""
+    values = (ctypes.c_int64 * len(geometry))(*geometry)
+    text = ctypes.create_string_buffer(256)
+    length = library().jaxplain_native_plan(values, len(geometry), text, len(text))
+    return length, text.value.decode()
+
+
+def onednn_version() -> str:
+    """Return the version of the oneDNN that is in use, such as "3.2.0"."""
+    return library().jaxplain_native_onednn().decode()

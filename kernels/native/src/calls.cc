@@ -1,0 +1,141 @@
+// The calls that XLA makes, and the question that Python asks while tracing.
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <unordered_map>
+
+#include "parallel.h"
+#include "primitives.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace jaxplain {
+namespace {
+
+namespace ffi = xla::ffi;
+using Floats = ffi::Buffer<ffi::F32>;
+using Written = ffi::ResultBuffer<ffi::F32>;
+using Values = ffi::Span<const int64_t>;
+
+// Memory of one task, aligned as oneDNN wants it.
+class Scratch {
+ public:
+  explicit Scratch(size_t size)
+      : pointer_(size == 0 ? nullptr : std::aligned_alloc(64, (size + 63) / 64 * 64)) {
+    if (size != 0 && pointer_ == nullptr) throw std::bad_alloc();
+  }
+  ~Scratch() { std::free(pointer_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  void* get() const { return pointer_; }
+
+ private:
+  void* pointer_;
+};
+
+ffi::Error Refusal(const char* call, const std::string& reason) {
+  return ffi::Error(ffi::ErrorCode::kInvalidArgument, std::string(call) + ": " + reason);
+}
+
+int64_t PackedLength(const Plan& plan) { return static_cast<int64_t>((plan.packed_weights.get_size() + 3) / 4); }
+
+// Weights are put into the order that the primitive wants in a call of their own, which depends on nothing but the
+// weights: it stays outside of loops, and one packing serves all chunks of a batch.
+ffi::Error Pack(Floats weights, Written packed, Values geometry) {
+  try {
+    const auto plan = PlanFor(geometry.begin(), geometry.size());
+    if (static_cast<int64_t>(weights.element_count()) != plan->geometry.elements_weights() ||
+        static_cast<int64_t>(packed->element_count()) != PackedLength(*plan)) {
+      return Refusal("pack", "the program was compiled for another kind of CPU");
+    }
+    const OneThread one_thread;
+    const Scratch scratch(plan->pack_scratch.get_size());
+    const dnnl::stream stream(Cpu());
+    plan->pack.execute(stream, {{DNNL_ARG_FROM, {plan->plain_weights, Cpu(), weights.typed_data()}},
+                                {DNNL_ARG_TO, {plan->packed_weights, Cpu(), packed->typed_data()}},
+                                {DNNL_ARG_SCRATCHPAD, {plan->pack_scratch, Cpu(), scratch.get()}}});
+    return ffi::Error::Success();
+  } catch (const std::exception& error) {
+    return Refusal("pack", error.what());
+  }
+}
+
+ffi::Error Convolve(ffi::ThreadPool pool, Floats source, Floats packed, Written result, Values geometry) {
+  try {
+    const auto plan = PlanFor(geometry.begin(), geometry.size());
+    const Geometry& g = plan->geometry;
+    const bool pulls = g.pulls();
+    const int64_t per_source = pulls ? g.elements_out() : g.elements_in();
+    const int64_t per_result = pulls ? g.elements_in() : g.elements_out();
+    if (static_cast<int64_t>(source.element_count()) != g.batch * per_source ||
+        static_cast<int64_t>(result->element_count()) != g.batch * per_result ||
+        static_cast<int64_t>(packed.element_count()) != PackedLength(*plan)) {
+      return Refusal("convolve", "the program was compiled for another kind of CPU");
+    }
+    float* from = source.typed_data();
+    float* to = result->typed_data();
+    const std::string error = ShareOut(pool, g.tasks(), [&](int64_t number) {
+      const int64_t image = number / g.bands * g.images;
+      const Task& task = plan->tasks[number % g.bands];
+      const OneThread one_thread;
+      const Scratch scratch(task.scratch.get_size());
+      const dnnl::stream stream(Cpu());
+      task.primitive.execute(
+          stream,
+          {{pulls ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC,
+            {task.source, Cpu(), from + image * per_source + task.source_offset}},
+           {DNNL_ARG_WEIGHTS, {plan->packed_weights, Cpu(), packed.typed_data()}},
+           {pulls ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST,
+            {task.result, Cpu(), to + image * per_result + task.result_offset}},
+           {DNNL_ARG_SCRATCHPAD, {task.scratch, Cpu(), scratch.get()}}});
+    });
+    return error.empty() ? ffi::Error::Success() : Refusal("convolve", error);
+  } catch (const std::exception& error) {
+    return Refusal("convolve", error.what());
+  }
+}
+
+}  // namespace
+}  // namespace jaxplain
+
+#pragma GCC visibility push(default)  // what follows is found by name
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxplain_native_pack, jaxplain::Pack,
+                              xla::ffi::Ffi::Bind()
+                                  .Arg<jaxplain::Floats>()
+                                  .Ret<jaxplain::Floats>()
+                                  .Attr<jaxplain::Values>("geometry"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxplain_native_convolve, jaxplain::Convolve,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .Arg<jaxplain::Floats>()
+                                  .Arg<jaxplain::Floats>()
+                                  .Ret<jaxplain::Floats>()
+                                  .Attr<jaxplain::Values>("geometry"));
+
+// Answers with the length of the packed weights and the name of the implementation; or -1 and the reason.
+extern "C" int64_t jaxplain_native_plan(const int64_t* geometry, int64_t n, char* text, int64_t capacity) {
+  const auto say = [&](const std::string& words) {
+    std::strncpy(text, words.c_str(), capacity - 1);
+    text[capacity - 1] = '\0';
+  };
+  try {
+    const auto plan = jaxplain::PlanFor(geometry, n);
+    say(plan->implementation);
+    return jaxplain::PackedLength(*plan);
+  } catch (const std::exception& error) {
+    say(error.what());
+    return -1;
+  }
+}
+
+extern "C" const char* jaxplain_native_onednn() {
+  static const std::string words = [] {
+    const dnnl_version_t* version = dnnl_version();
+    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+  }();
+  return words.c_str();
+}
+
+#pragma GCC visibility pop

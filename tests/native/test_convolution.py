@@ -1,0 +1,153 @@
+"""Convolutions by oneDNN against XLA's: values, derivatives, transformations, cuts of the work, refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxplain.testing import tol
+from jaxplain_kernels.convolution.cases import SMALL, plain_and_spec
+
+native = pytest.importorskip("jaxplain_native")
+from jaxplain_native import convolution, geometry  # noqa: E402  (after the skip)
+
+REFUSED = {
+    "channels first": "channels must come last",
+    "negative padding": "padding is negative",
+    "pointwise, channels first": "channels must come last",
+    "pointwise, mixed axes": "channels must come last",
+    "stem, channels first": "channels must come last",
+    "stem, cut at the end": "padding is negative",
+    "transposed": "input is dilated",
+}
+GROUPED = {
+    "in groups": ((2, 7, 6, 8), (3, 3, 4, 6), {"padding": "SAME", "feature_group_count": 2}),
+    "each channel alone": ((2, 9, 9, 16), (7, 7, 1, 16), {"padding": "SAME", "feature_group_count": 16}),
+    "each channel alone, strided": (
+        (1, 9, 8, 16),
+        (3, 3, 1, 16),
+        {"padding": "SAME", "feature_group_count": 16, "window_strides": (2, 2)},
+    ),
+    "each channel twice": ((1, 6, 6, 8), (3, 3, 1, 16), {"padding": "SAME", "feature_group_count": 8}),
+}
+SERVED = {name: case for name, case in SMALL.items() if name not in REFUSED} | GROUPED
+
+
+def arrays(case, seed=0, batch=None):
+    rng = np.random.default_rng(seed)
+    shapes = case[:2] if batch is None else ((batch, *case[0][1:]), case[1])
+    return tuple(jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
+
+
+def close(got, want, terms=1000):
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(one, other, **tol(np.float32, terms=terms, scale=float(jnp.abs(other).max())))
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_values_and_derivatives_are_those_of_xla(name):
+    plain, spec = plain_and_spec(SERVED[name])
+    x, weights = arrays(SERVED[name])
+
+    def derivatives(conv):
+        def value(x, weights):
+            return jnp.sum(jnp.tanh(conv(x, weights)))
+
+        def penalty(x, weights):
+            return jnp.sum(jax.grad(value)(x, weights) ** 2)
+
+        return conv(x, weights), jax.grad(value, (0, 1))(x, weights), jax.grad(penalty, (0, 1))(x, weights)
+
+    got = jax.jit(lambda: derivatives(lambda x, weights: native.convolve(x, weights, spec)))()
+    close(got, jax.jit(lambda: derivatives(plain))())
+
+
+@pytest.mark.parametrize("name", ["same", "stem", "three axes", "each channel alone"])
+def test_vmap_joins_the_batch_and_a_scan_repeats(name):
+    plain, spec = plain_and_spec(SERVED[name])
+    x, weights = arrays(SERVED[name])
+    many = jnp.stack([x, 2 * x, x + 1])
+
+    def maps(conv, x, weights):
+        gradient = jax.grad(lambda x: jnp.sum(jnp.tanh(conv(x, weights))))
+
+        def step(total, by):
+            return total + jax.vmap(jax.vmap(gradient))(x[None] * by)[0], None
+
+        return lax.scan(step, jnp.zeros_like(x), jnp.array([1.0, 0.5]))[0]
+
+    got = jax.jit(lambda: maps(lambda x, weights: native.convolve(x, weights, spec), many, weights))()
+    close(got, jax.jit(lambda: maps(plain, many, weights))())
+
+
+@pytest.mark.parametrize("of_x", [True, False])
+def test_weights_with_a_batch_axis_are_left_to_xla(of_x):
+    plain, spec = plain_and_spec(SERVED["strided"])
+    x, weights = arrays(SERVED["strided"])
+    many_x, many_weights = jnp.stack([x, x + 1]) if of_x else x, jnp.stack([weights, -weights])
+
+    def maps(conv):
+        gradient = jax.grad(lambda x, weights: jnp.sum(jnp.tanh(conv(x, weights))))
+        return jax.jit(jax.vmap(gradient, (0 if of_x else None, 0)))(many_x, many_weights)
+
+    close(maps(lambda x, weights: native.convolve(x, weights, spec)), maps(plain))
+
+
+@pytest.mark.parametrize("name", ["same", "strided", "stem", "one axis", "spread kernel", "three axes", "patches"])
+@pytest.mark.parametrize("direction", [geometry.FORWARD, geometry.PULL_BACK])
+def test_how_the_work_is_cut_does_not_change_the_result(name, direction, monkeypatch):
+    monkeypatch.setattr(geometry, "FEWEST_OPERATIONS", 1)
+    plain, spec = plain_and_spec(SERVED[name])
+    x, weights = arrays(SERVED[name], batch=2)
+    whole = geometry.geometry_of(x.shape, weights.shape, spec, direction)
+    source = x if direction == geometry.FORWARD else plain(x, weights)
+    cuts = {geometry.shared_out(whole, threads=threads) for threads in (1, 2, 3)}
+    cuts |= {whole._replace(images=2), whole}
+    assert len(cuts) >= 3 and max(cut.bands for cut in cuts) > 1
+    monkeypatch.setattr(convolution, "shared_out", lambda given: given)
+    want = convolution._call(whole, source, weights)
+    for cut in cuts:
+        close(convolution._call(cut, source, weights), want, terms=1)
+
+
+def test_many_small_images_are_joined_and_few_large_ones_cut():
+    spec = plain_and_spec(SMALL["same"])[1]
+    small = geometry.geometry_of((512, 8, 8, 4), (3, 3, 4, 4), spec, geometry.FORWARD)
+    assert geometry.shared_out(small, threads=2).images == 64
+    large = geometry.geometry_of((1, 64, 64, 64), (3, 3, 64, 64), spec, geometry.FORWARD)
+    assert geometry.shared_out(large, threads=2).bands == 8
+    assert geometry.shared_out(large._replace(batch=8), threads=2)[3:5] == (1, 1)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_shapes_and_settings_that_it_does_not_cover_are_refused_with_the_reason(name):
+    _, spec = plain_and_spec(SMALL[name])
+    x, weights = arrays(SMALL[name])
+    assert REFUSED[name] in native.refusal(x, weights, spec)
+    with pytest.raises(NotImplementedError, match=REFUSED[name]):
+        native.convolve(x, weights, spec)
+
+
+def test_other_dtypes_and_empty_arrays_are_refused():
+    _, spec = plain_and_spec(SMALL["same"])
+    x, weights = arrays(SMALL["same"])
+    assert "float32" in native.refusal(x.astype(jnp.bfloat16), weights, spec)
+    assert "float32" in native.refusal(x, weights, spec._replace(preferred_element_type=np.dtype("float64")))
+    assert "length zero" in native.refusal(x[:0], weights, spec)
+    assert "larger than the input" in native.refusal(x[:, :1], weights, spec._replace(padding=((0, 0), (0, 0))))
+
+
+def test_a_call_whose_arrays_do_not_fit_its_geometry_is_an_error_and_no_crash():
+    _, spec = plain_and_spec(SMALL["same"])
+    x, weights = arrays(SMALL["same"])
+    found = geometry.geometry_of(x.shape, weights.shape, spec, geometry.FORWARD)
+    for wrong in ((x, weights[:2]), (x[:1], weights)):
+        with pytest.raises(Exception, match="another kind of CPU"):
+            jax.block_until_ready(convolution._call(found, *wrong))
+    with pytest.raises(Exception, match="shared out"):
+        jax.block_until_ready(
+            jax.ffi.ffi_call("jaxplain_native_pack", jax.ShapeDtypeStruct((9,), jnp.float32))(
+                weights, geometry=np.asarray(found._replace(images=3).numbers())
+            )
+        )
