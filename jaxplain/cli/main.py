@@ -14,7 +14,10 @@ from jaxplain.cli.failures import BAD_INPUT, DONE, report
 from jaxplain.cli.plain import plain
 from jaxplain.cli.streams import Streams
 
-COMMANDS = ("run", "status", "retry", "finalize", "peppr", "report", "index", "methods", "layers", "audit", "version")
+COMMANDS = (
+    *("run", "status", "retry", "finalize", "peppr", "report", "index"),
+    *("methods", "layers", "audit", "kernels", "version"),
+)
 DESCRIPTION = "Explain JAX models over whole data sets: attribution maps, global maps, and tests of what they say."
 EPILOG = """\
 a first run:

@@ -106,6 +106,19 @@ def test_audit_of_a_method(jaxplain, job):
         assert answer.code == 2 and remedy in answer.err
 
 
+def test_kernels(jaxplain):
+    answer = jaxplain("kernels")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("cpu\n")
+    rows = answer.out.split("\n\n")
+    (erasing,) = (row for row in rows if row.startswith("rank_erase: "))
+    assert "* xla" in erasing and "needs a TPU or an NVIDIA GPU" in erasing
+    assert any("* packed" in row for row in rows if row.startswith("rank: "))
+    abroad = jaxplain("kernels", "--platform", "cuda")
+    assert abroad.out.startswith("cuda") and "* argsort" in abroad.out
+    assert jaxplain("kernels", "--platform", "gpu").code == 2
+
+
 def test_version(jaxplain):
     assert "jaxlib" in jaxplain("version").out
 
