@@ -12,6 +12,7 @@ from jaxplain._errors import InputError
 from jaxplain._typing import Array
 from jaxplain.core.baselines import Baseline
 from jaxplain.core.model import Model
+from jaxplain.core.ops import rank_erase
 from jaxplain.core.sampling import image_key
 
 
@@ -33,10 +34,11 @@ def sweep_batch(model: Model, images: Array, blank: Array, ranks: Array, counts:
 
     def one(number: Array) -> Array:
         order, mode, step = jnp.unravel_index(number, (orders, 2, steps))
-        taken = ranks[order] < counts[step]
-        shown = jnp.where(mode == 0, ~taken, taken)
-        shown = shown.reshape((1, *shown.shape, *(1,) * (images.ndim - ranks.ndim)))
-        return outputs_of(model, jnp.where(shown, images, blank))
+
+        def perturbed(image: Array, blank: Array) -> Array:
+            return rank_erase(image, blank, ranks[order], counts[step][None], restore=mode == 1)[0]
+
+        return outputs_of(model, jax.vmap(perturbed)(images, blank))
 
     scores = lax.map(one, jnp.arange(orders * 2 * steps))
     return jnp.moveaxis(scores.reshape(orders, 2, steps, *scores.shape[1:]), 3, 0)

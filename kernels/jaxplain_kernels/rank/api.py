@@ -73,6 +73,6 @@ def _typical() -> dict[str, Spec]:
 OP = Op(
     "rank",
     (Form("argsort", lambda spec, scores: by_argsort(scores)), Form("packed", _packed, _no_word)),
-    (Winner("packed", "4 to 8 times as fast as argsort (results/cpu/kernels.json, rank)", ("cpu",)),),
+    (Winner("packed", "4 to 6 times as fast as argsort (results/cpu/kernels.json, rank)", ("cpu",)),),
     _typical,
 )
