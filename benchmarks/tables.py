@@ -106,6 +106,8 @@ def kernels(found: dict[str, Any]) -> str:
     for name, row in found["rows"].items():
         shown = [
             "{:.2f} / {:.2f} = {:.2f}".format(*row[kind]["milliseconds"], row[kind]["ratio"]["median"])
+            if kind in row
+            else ""
             for kind in kinds
         ]
         rows.append((name, *shown))
