@@ -100,7 +100,7 @@ def build(file: JobFile, watch: Watcher = unwatched) -> Built:
 
 def network_of(file: JobFile, source: Source) -> tuple[Model, int | None]:
     """Return the model, and the length of its output vector or None for outputs of another kind."""
-    model = build_network(file.model, file.folder, file.where, source.shape)
+    model = build_network(file.model, file.folder, file.where, source.shape, file.input)
     leaves = jax.tree.leaves(outputs_of(model, source.shape, file.where))
     n_outputs = leaves[0].shape[0] if len(leaves) == 1 and len(leaves[0].shape) == 1 else None
     return model, n_outputs

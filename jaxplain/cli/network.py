@@ -18,9 +18,12 @@ from jaxplain.cli.factory import call_factory, first_line
 from jaxplain.cli.paths import resolved
 from jaxplain.cli.sections import ModelSection
 from jaxplain.core.model import Model
+from jaxplain.io.input import Input
+from jaxplain.models.loading import Pretrained
+from jaxplain.models.preprocessing import Preprocessing
 
 
-def build_network(section: ModelSection, folder: Path, where: str, shape: tuple[int, ...]) -> Model:
+def build_network(section: ModelSection, folder: Path, where: str, shape: tuple[int, ...], pixels: Input) -> Model:
     """Make the model of a job.
 
     Args:
@@ -28,11 +31,15 @@ def build_network(section: ModelSection, folder: Path, where: str, shape: tuple[
         folder: The folder of the job file.
         where: The job file, for messages.
         shape: Shape of one image as it reaches the network.
+        pixels: The job's ``[input]``, which must normalize for a network that comes with its preprocessing.
 
     Raises:
         InputError: The factory fails, the checkpoint is missing or does not fit, or the images do not.
     """
     made = call_factory(section.factory, section.kwargs, folder, where)
+    if isinstance(made, Pretrained):
+        _check_normalized(made.preprocessing, pixels, where)
+        made = made.model
     kind = _kind(made)
     if kind == "model" and (section.call or section.method):
         raise InputError(
@@ -53,7 +60,8 @@ def build_network(section: ModelSection, folder: Path, where: str, shape: tuple[
     elif kind != "model":
         raise InputError(
             f"{where}: model.factory {section.factory} returned a {type(made).__name__}; return a Linen module, "
-            "an NNX module or a jaxplain.Model (jaxplain.from_function makes one of anything)."
+            "an NNX module, a jaxplain.Model (jaxplain.from_function makes one of anything) or what "
+            "jaxplain.models.load returns."
         )
     if section.checkpoint is None:
         return made
@@ -91,6 +99,15 @@ def fingerprint(params: PyTree) -> str:
         total.update(f"{jax.tree_util.keystr(path)}{values.dtype}{values.shape}".encode())
         total.update(values.reshape(-1).view(np.uint8).data)
     return total.hexdigest()[:32]
+
+
+def _check_normalized(preprocessing: Preprocessing, pixels: Input, where: str) -> None:
+    """Refuse weights trained on normalized images for images that nothing normalizes: the logits would mean nothing."""
+    if preprocessing.mean and not pixels.mean and pixels.divisor != 1:
+        raise InputError(
+            f"{where}: the network of [model] was trained on normalized images, and [input] has no mean and std; write "
+            f"what follows, or divisor = 1 for pixels that are normalized already.\n{preprocessing.lines()}"
+        )
 
 
 def _kind(made: Any) -> str:
