@@ -25,6 +25,8 @@ from benchmarks.timing import PAIRS, interleaved
 from jaxplain_kernels.choice import Op, operations, present
 from jaxplain_kernels.convolution.api import Problem as ConvolutionSpec
 from jaxplain_kernels.convolution.cases import plain_and_spec
+from jaxplain_kernels.mask_blend import cell_sizes
+from jaxplain_kernels.mask_blend.api import Spec as MaskSpec
 from jaxplain_kernels.moments.api import Spec as MomentsSpec
 from jaxplain_kernels.noise_fold.api import Spec as NoiseSpec
 from jaxplain_kernels.pool.api import Spec as PoolSpec
@@ -92,6 +94,16 @@ def noise_fold(case: Any) -> Setting:
     return Setting(spec, (jax.random.split(jax.random.key(0), copies),), (0,))
 
 
+def mask_blend(case: Any) -> Setting:
+    """An image under many masks."""
+    shape, grid, n = case
+    rng = np.random.default_rng(0)
+    masks = jnp.asarray(rng.integers(0, 2, (n, *grid)), jnp.float32)
+    shifts = jnp.asarray(rng.integers(0, cell_sizes(shape[: len(grid)], grid), (n, len(grid))), jnp.int32)
+    image = _random(shape)
+    return Setting(MaskSpec(shape, image.dtype, grid, n), (image, jnp.zeros_like(image), masks, shifts))
+
+
 SETTINGS: dict[str, Callable[[Any], Setting]] = {
     "pool": pool,
     "convolution": convolution,
@@ -99,6 +111,7 @@ SETTINGS: dict[str, Callable[[Any], Setting]] = {
     "rank_erase": rank_erase,
     "moments": moments,
     "noise_fold": noise_fold,
+    "mask_blend": mask_blend,
 }
 
 

@@ -1,0 +1,101 @@
+"""RISE masks against SciPy's zoom, blends against NumPy, weighted sums on the coarse grid against sums of masks."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from jaxplain.testing import tol
+from jaxplain_kernels.mask_blend import cell_sizes, collect, mask_blend, spread, upsample
+from jaxplain_kernels.mask_blend.cases import SMALL
+
+
+def drawn(name, dtype=np.float64):
+    image, grid, n = SMALL[name]
+    rng = np.random.default_rng(0)
+    cells = cell_sizes(image[: len(grid)], grid)
+    masks = rng.integers(0, 2, (n, *grid)).astype(dtype)
+    return rng.normal(size=(2, *image)).astype(dtype), masks, rng.integers(0, cells, (n, len(grid)))
+
+
+def published(masks, shifts, shape):
+    """Return what the authors' code makes, by the SciPy call to which scikit-image's resize comes down."""
+    cells = np.ceil(np.array(shape) / masks.shape[1:]).astype(int)
+    stretched = (np.array(masks.shape[1:]) + 1) * cells
+    found = []
+    for mask, shift in zip(masks, shifts, strict=True):
+        whole = ndimage.zoom(mask, stretched / mask.shape, order=1, mode="mirror", grid_mode=True)
+        assert whole.shape == tuple(stretched)
+        found.append(whole[tuple(slice(first, first + size) for first, size in zip(shift, shape, strict=True))])
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "one cell"])
+def test_masks_are_the_published_ones(x64, name):
+    _, masks, shifts = drawn(name)
+    shape = SMALL[name][0][: masks.ndim - 1]
+    got = jax.jit(partial(upsample, shape=shape))(masks, shifts)
+    np.testing.assert_allclose(got, published(masks, shifts, shape), **tol(np.float64, terms=8))
+
+
+def test_a_mask_of_one_cell_is_constant():
+    got = upsample(jnp.array([[3.0], [5.0]]), jnp.array([[0], [3]]), shape=(4,))
+    np.testing.assert_array_equal(got, [[3.0] * 4, [5.0] * 4])
+
+
+def test_two_cells_by_hand(x64):
+    """Two cells of 2 stretched to 6: centers at 1 and 4, a third per step, mirrored beyond them."""
+    got = upsample(jnp.array([[0.0, 1.0]] * 2), jnp.array([[0], [1]]), shape=(4,))
+    stretched = np.array([1, 0, 1, 2, 3, 2]) / 3
+    np.testing.assert_allclose(got, [stretched[:4], stretched[1:5]], **tol(np.float64))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_blends_are_numpys(x64, name):
+    (image, baseline), masks, shifts = drawn(name)
+    shape = image.shape[: masks.ndim - 1]
+    kept = np.asarray(jax.jit(partial(upsample, shape=shape))(masks, shifts))
+    kept = kept.reshape(kept.shape + (1,) * (image.ndim - len(shape)))
+    got = jax.jit(mask_blend)(image, baseline, masks, shifts)
+    np.testing.assert_allclose(got, image * kept + baseline * (1 - kept), **tol(np.float64, terms=2))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sums_on_the_coarse_grid_are_the_sums_of_masks(x64, name):
+    _, masks, shifts = drawn(name)
+    shape = SMALL[name][0][: masks.ndim - 1]
+    scores = np.random.default_rng(1).normal(size=(len(masks), 2))
+    fine = np.asarray(jax.jit(partial(upsample, shape=shape))(masks, shifts))
+    want = np.tensordot(scores.T, fine, axes=1)
+
+    @jax.jit
+    def in_two_chunks(scores, masks, shifts):
+        cut = len(masks) // 2
+        parts = (slice(0, cut), slice(cut, None))
+        return spread(sum(collect(scores[p], masks[p], shifts[p], shape=shape) for p in parts), shape=shape)
+
+    limits = tol(np.float64, terms=len(masks), scale=4.0)
+    np.testing.assert_allclose(in_two_chunks(scores, masks, shifts), want, **limits)
+
+
+def test_a_batch_of_images_under_shared_or_own_masks(x64):
+    (first, second), masks, shifts = drawn("image")
+    images, nothing = jnp.stack([first, second]), jnp.zeros((2, *first.shape))
+    shared = jax.vmap(mask_blend, in_axes=(0, 0, None, None))(images, nothing, masks, shifts)
+    own = jax.vmap(mask_blend)(images, nothing, jnp.stack([masks, 1 - masks]), jnp.stack([shifts, shifts]))
+    limits = tol(np.float64, terms=2)
+    np.testing.assert_allclose(shared[1], mask_blend(images[1], nothing[1], masks, shifts), **limits)
+    np.testing.assert_allclose(own[1], images[1][None] - shared[1], **limits)
+    np.testing.assert_array_equal(own[0], shared[0])
+
+
+def test_half_precision_rounds_once():
+    (image, baseline), masks, shifts = drawn("image", np.float32)
+    image, baseline = jnp.asarray(image, jnp.bfloat16), jnp.asarray(baseline, jnp.bfloat16)
+    got = mask_blend(image, baseline, jnp.asarray(masks, bool), shifts)
+    want = mask_blend(image.astype(jnp.float32), baseline.astype(jnp.float32), masks, shifts)
+    assert got.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(got, want.astype(jnp.bfloat16))
