@@ -11,7 +11,7 @@ pytest.importorskip("torch")
     ("name", "shape"),
     [
         ("resnet18", (64, 64, 3)),
-        ("r3d_18", (4, 16, 24, 3)),
+        pytest.param("r3d_18", (4, 16, 24, 3), marks=pytest.mark.slow),
         pytest.param("resnet50", (64, 64, 3), marks=pytest.mark.slow),
         pytest.param("resnet50", (224, 224, 3), marks=pytest.mark.slow),
         pytest.param("resnet101", (64, 96, 3), marks=pytest.mark.slow),
