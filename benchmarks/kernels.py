@@ -116,14 +116,14 @@ SETTINGS: dict[str, Callable[[Any], Setting]] = {
 
 
 def settings(only: tuple[str, ...] = (), size: str = "LARGE") -> Iterator[tuple[Op, str, Setting]]:
-    """Yield operation, name of the case, and setting.
+    """Yield operation, name of the case, and setting, for operations of several forms.
 
     Args:
         only: Names of operations; all by default.
         size: "LARGE" or "SMALL", the cases of the operations' folders.
     """
     for op in operations():
-        if only and op.name not in only:
+        if len(op.forms) == 1 or (only and op.name not in only):
             continue
         cases = getattr(importlib.import_module(f"jaxplain_kernels.{op.name}.cases"), size)
         for name, case in cases.items():
