@@ -9,7 +9,7 @@ STAGES = {"pool": {"forward", "backward", "loop"}, "rank": {"forward"}, "rank_er
 
 
 def test_every_operation_of_several_forms_can_be_timed():
-    assert {op.name for op in operations() if len(op.forms) > 1} == set(SETTINGS)
+    assert {op.name for op in operations() if len(op.forms) > 1} <= set(SETTINGS)
 
 
 @pytest.mark.parametrize("name", STAGES)
