@@ -11,7 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.models.comparison import images, original_activations, pair
+import numpy as np
+
+from jaxplain.models import ARCHITECTURES
+from tests.models.comparison import a_few, images, original_activations, pair
 
 FOLDER = Path(__file__).with_name("golden")
 CLASSES = 4
@@ -19,10 +22,11 @@ CLASSES = 4
 
 def record(name: str, shape: tuple[int, ...]) -> None:
     """Write the logits of two images to ``golden/<name>.json``."""
+    size = {"size": shape[0]} if ARCHITECTURES[name].positions else {}
     with tempfile.TemporaryDirectory() as folder:
-        _, original = pair(name, Path(folder), shape, CLASSES)
+        _, original = pair(name, Path(folder), shape, CLASSES, **size)
     logits, _ = original_activations(original, images(shape))
-    recorded = {"shape": shape, "logits": [[round(float(value), 6) for value in row] for row in logits]}
+    recorded = {"shape": shape, "logits": np.round(a_few(logits).astype(float), 6).tolist()}
     (FOLDER / f"{name}.json").write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 
 
