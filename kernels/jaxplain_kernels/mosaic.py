@@ -1,5 +1,6 @@
 """Where Mosaic runs, the compiler of Pallas kernels, and how its kernels are tried without a device."""
 
+from inspect import Parameter, signature
 from typing import Any
 
 import jax
@@ -34,3 +35,15 @@ def gpu_interpreter() -> Any:
 
         return params.InterpretGPUParams()
     return mosaic_gpu.InterpretGPUParams()
+
+
+def gpu_load(part: Any, layout: Any) -> jax.Array:
+    """Read a part ``ref.at[...]`` of a GPU's memory into registers laid out in any way, by narrow loads where needed.
+
+    JAX 0.10 wants the index beside the reference; 0.11 warns of it.
+    """
+    from jax.experimental.pallas import mosaic_gpu
+
+    beside = signature(mosaic_gpu.load).parameters["idx"].default is Parameter.empty
+    found: jax.Array = mosaic_gpu.load(part, *([None] if beside else []), layout=layout, optimized=False)
+    return found

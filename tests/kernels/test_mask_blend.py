@@ -10,7 +10,10 @@ from scipy import ndimage
 
 from jaxplain.testing import tol
 from jaxplain_kernels.mask_blend import cell_sizes, collect, mask_blend, spread, upsample
+from jaxplain_kernels.mask_blend.api import OP, Spec
 from jaxplain_kernels.mask_blend.cases import SMALL
+from jaxplain_kernels.mask_blend.pallas import by_kernel
+from jaxplain_kernels.mask_blend.xla import blend
 
 
 def drawn(name, dtype=np.float64):
@@ -99,3 +102,52 @@ def test_half_precision_rounds_once():
     want = mask_blend(image.astype(jnp.float32), baseline.astype(jnp.float32), masks, shifts)
     assert got.dtype == jnp.bfloat16
     np.testing.assert_array_equal(got, want.astype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16])
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_the_kernels_blend_alike(device, dtype):
+    (image, baseline), masks, shifts = drawn("tall image", np.float32)
+    arrays = jnp.asarray(image, dtype), jnp.asarray(baseline, dtype), jnp.asarray(masks), jnp.asarray(shifts, jnp.int32)
+    got, want = by_kernel(*arrays, device=f"interpreted {device}"), blend(*arrays)
+    assert got.dtype == dtype
+    one, other = (np.asarray(values, np.float32) for values in (got, want))
+    np.testing.assert_allclose(one, other, **tol(dtype, terms=4, scale=3.0))
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_the_kernels_take_batches_and_pass_cotangents(device):
+    (first, second), masks, shifts = drawn("tall image", np.float32)
+    images, masks, shifts = jnp.stack([first, second]), jnp.asarray(masks), jnp.asarray(shifts, jnp.int32)
+
+    def score(image, run):
+        return jnp.sum(jnp.sin(run(image, jnp.zeros_like(image), masks, shifts)))
+
+    got, want = (
+        jax.jit(jax.vmap(jax.value_and_grad(partial(score, run=run))))(images)
+        for run in (partial(by_kernel, device=f"interpreted {device}"), blend)
+    )
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, other, **tol(np.float32, terms=first.size, scale=3.0))
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_kernels_lower_without_the_device(dtype, device):
+    image, masks, shifts = jnp.zeros((2, 224, 224, 3), dtype), jnp.zeros((4, 8, 8)), jnp.zeros((4, 2), jnp.int32)
+    run = jax.jit(jax.vmap(partial(by_kernel, device=device), in_axes=(0, 0, None, None)))
+    text = run.trace(image, image, masks, shifts).lower(lowering_platforms=(device,)).as_text()
+    assert ("mosaic_gpu" if device == "cuda" else "tpu_custom_call") in text
+
+
+def test_the_kernel_is_refused_with_all_reasons():
+    def reasons(image, grid, platform, dtype="float32"):
+        with pytest.raises(NotImplementedError) as caught:
+            OP.choose(Spec(image, jnp.dtype(dtype), grid, 2), implementation="pallas", platform=platform)
+        return str(caught.value)
+
+    assert "a TPU or an NVIDIA GPU" in reasons((224, 224, 3), (8, 8), "cpu")
+    assert "9 rows are less than 64; rows of 7 values are no multiple of 8" in reasons((9, 7), (4, 2), "cuda")
+    assert "9 rows are no multiple of 8" in reasons((9, 7), (4, 2), "tpu")
+    assert "float64 are not supported" in reasons((224, 224, 3), (8, 8), "tpu", "float64")
+    assert OP.choose(Spec((224, 224, 3), jnp.dtype("float32"), (8, 8), 2), platform="cuda").name == "xla"
