@@ -1,0 +1,1 @@
+"""What jaxplain does on an accelerator, in one run of a few minutes."""
