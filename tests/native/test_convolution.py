@@ -81,6 +81,59 @@ def test_vmap_joins_the_batch_and_a_scan_repeats(name):
     close(got, jax.jit(lambda: maps(plain, many, weights))())
 
 
+def after(y, bias, addend, relu):
+    """What the extras of a call do, by XLA."""
+    y = y if bias is None else y + jnp.broadcast_to(bias, y.shape)
+    y = y if addend is None else y + addend
+    return jax.nn.relu(y) if relu else y
+
+
+@pytest.mark.parametrize("extras", ["bias", "addend", "relu", "bias relu", "bias addend relu"])
+@pytest.mark.parametrize("name", ["stem", "pointwise", "one axis", "each channel alone"])
+def test_bias_addend_and_relu_in_the_same_call(name, extras):
+    plain, spec = plain_and_spec(SERVED[name])
+    x, weights = arrays(SERVED[name])
+    y = plain(x, weights)
+    bias = jnp.linspace(-1.0, 1.0, y.shape[-1]) if "bias" in extras else None
+    addend = jnp.cos(jnp.arange(float(y.size))).reshape(y.shape) if "addend" in extras else None
+    many = jnp.stack([x, -x])
+
+    def derivatives(conv):
+        def value(x, weights, bias, addend):
+            return jnp.sum(jnp.tanh(conv(x, weights, bias, addend)))
+
+        def penalty(x, weights, bias, addend):
+            return jnp.sum(jax.grad(value)(x, weights, bias, addend) ** 2)
+
+        given = [number for number, one in enumerate((x, weights, bias, addend)) if one is not None]
+        return (
+            conv(x, weights, bias, addend),
+            jax.grad(value, given)(x, weights, bias, addend),
+            jax.grad(penalty, given[1:])(x, weights, bias, addend),
+            jax.vmap(jax.grad(value), (0, None, None, None))(many, weights, bias, addend),
+        )
+
+    def ours(x, weights, bias, addend):
+        return native.convolve(x, weights, spec, bias=bias, addend=addend, relu="relu" in extras)
+
+    def want(x, weights, bias, addend):
+        return after(plain(x, weights), bias, addend, "relu" in extras)
+
+    close(jax.jit(lambda: derivatives(ours))(), jax.jit(lambda: derivatives(want))())
+
+
+@pytest.mark.parametrize("name", ["same", "pointwise", "stem", "each channel alone"])
+def test_nan_stays_nan(name):
+    plain, spec = plain_and_spec(SERVED[name])
+    x, weights = arrays(SERVED[name])
+    x = x.at[0, 2, 2, 0].set(jnp.nan)
+    y = plain(x, weights)
+    assert jnp.isnan(y).any() and not jnp.isnan(y).all()
+    for relu in (False, True):
+        got = native.convolve(x, weights, spec, bias=jnp.zeros(y.shape[-1]), addend=jnp.zeros(y.shape), relu=relu)
+        np.testing.assert_array_equal(jnp.isnan(got), jnp.isnan(y))
+
+
 @pytest.mark.parametrize("of_x", [True, False])
 def test_weights_with_a_batch_axis_are_left_to_xla(of_x):
     plain, spec = plain_and_spec(SERVED["strided"])

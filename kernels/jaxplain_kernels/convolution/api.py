@@ -127,7 +127,7 @@ def _pointwise(problem: Problem, x: Array, kernel: Array) -> Array:
 
 def _onednn(problem: Problem, x: Array, kernel: Array) -> Array:
     coarse = not _no_coarse(problem, "cpu") and _coarse_is_narrow(problem)
-    return onednn.convolve(x, kernel, problem.spec, pull_back_coarse if coarse else None)
+    return onednn.convolve(x, kernel, problem.spec, coarse=coarse)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

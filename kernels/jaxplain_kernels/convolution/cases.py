@@ -56,6 +56,20 @@ LARGE: dict[str, Case] = {
     ),
     "resnet 1x1": ((8, 56, 56, 256), (1, 1, 256, 64), {"padding": "VALID"}),
     "resnet 1x1, strided": ((8, 56, 56, 256), (1, 1, 256, 512), {"padding": "VALID", "window_strides": (2, 2)}),
+    "resnet 1x1, widening": ((8, 56, 56, 64), (1, 1, 64, 256), {"padding": "VALID"}),
+    "resnet 1x1, deep": ((8, 14, 14, 1024), (1, 1, 1024, 256), {"padding": "VALID"}),
+    "resnet 1x1, last": ((8, 7, 7, 512), (1, 1, 512, 2048), {"padding": "VALID"}),
+    "resnet 3x3, first": ((8, 56, 56, 64), (3, 3, 64, 64), {"padding": "SAME"}),
+    "resnet 3x3, last": ((8, 7, 7, 512), (3, 3, 512, 512), {"padding": "SAME"}),
+    "gray stem": ((8, 224, 224, 1), (3, 3, 1, 32), {"padding": ((1, 1), (1, 1)), "window_strides": (2, 2)}),
+    "convnext stem": ((8, 224, 224, 3), (4, 4, 3, 96), {"padding": "VALID", "window_strides": (4, 4)}),
+    "convnext 2x2": ((8, 56, 56, 96), (2, 2, 96, 192), {"padding": "VALID", "window_strides": (2, 2)}),
+    "resnet3d stem": (
+        (1, 8, 112, 112, 3),
+        (3, 7, 7, 3, 64),
+        {"padding": ((1, 1), (3, 3), (3, 3)), "window_strides": (1, 2, 2)},
+    ),
+    "unet, up": ((4, 28, 28, 128), (2, 2, 128, 64), {"padding": ((1, 1), (1, 1)), "lhs_dilation": (2, 2)}),
     "vit patches": ((8, 224, 224, 3), (16, 16, 3, 768), {"padding": "VALID", "window_strides": (16, 16)}),
 }
 NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}

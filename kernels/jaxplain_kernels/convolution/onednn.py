@@ -1,15 +1,15 @@
 """The form that oneDNN computes, where the optional distribution jaxplain-native (kernels/native) is installed."""
 
-from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import jax
 from jax import lax
 
+from jaxplain_kernels.convolution.xla import pull_back_coarse
+
 Array = jax.Array
-Pull = Callable[..., Array]
 
 
 @cache
@@ -31,42 +31,26 @@ def refusal(x: Any, kernel: Any, spec: Any) -> str:
     return reason if module is None else str(module.refusal(x, kernel, spec))
 
 
-def convolve(x: Array, kernel: Array, spec: Any, pull: Pull | None = None) -> Array:
+def convolve(x: Array, kernel: Array, spec: Any, *, coarse: bool = False) -> Array:
     """Convolve by oneDNN.
 
     Args:
         x: The input.
         kernel: The weights.
         spec: The settings.
-        pull: How a cotangent is brought to the input by one other convolution, which oneDNN computes too; its own way
-            if None.
+        coarse: Whether the cotangent is brought to the input on its own grid, by oneDNN too.
     """
-    found: Array = native()[0].convolve(x, kernel, spec) if pull is None else _pulled_by(pull, spec, x, kernel)
+    found: Array = native()[0].convolve(x, kernel, spec, pull=_pull_back_coarse if coarse else None)
     return found
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _pulled_by(pull: Pull, spec: Any, x: Array, kernel: Array) -> Array:
-    return convolve(x, kernel, spec)
-
-
-def _forward(pull: Pull, spec: Any, x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return convolve(x, kernel, spec), (x, kernel)
-
-
-def _backward(pull: Pull, spec: Any, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    x, kernel = kept
-
-    def by_onednn(lhs: Array, rhs: Array, *, dimension_numbers: Any, **settings: Any) -> Array:
+def _pull_back_coarse(cotangent: Array, kernel: Array, shape: tuple[int, ...], spec: Any) -> Array:
+    def by_onednn(lhs: Array, rhs: Array, *, dimension_numbers: Any, padding: Any, **settings: Any) -> Array:
         numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-        padding = tuple((int(low), int(high)) for low, high in settings.pop("padding"))
-        own = spec._replace(**settings, padding=padding, dimension_numbers=numbers)
+        pads = tuple((int(low), int(high)) for low, high in padding)
+        own = spec._replace(**settings, padding=pads, dimension_numbers=numbers)
         if refusal(lhs, rhs, own):
             return lax.conv_general_dilated(lhs, rhs, **own._asdict())
         return convolve(lhs, rhs, own)
 
-    (of_kernel,) = jax.vjp(lambda kernel: lax.conv_general_dilated(x, kernel, **spec._asdict()), kernel)[1](cotangent)
-    return pull(cotangent, kernel, x.shape, spec, by_onednn), of_kernel
-
-
-_pulled_by.defvjp(_forward, _backward)
+    return pull_back_coarse(cotangent, kernel, shape, spec, by_onednn)

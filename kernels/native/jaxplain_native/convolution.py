@@ -1,14 +1,16 @@
 """Convolutions by oneDNN, differentiable any number of times in reverse mode, under ``jit``, ``vmap`` and ``scan``.
 
 ``convolve`` and ``pull_back`` are linear in the input and in the weights, and each is the other's transpose in the
-input; the cotangent of the weights is left to XLA. An axis added by ``vmap`` joins the batch; with weights that carry
-such an axis themselves, XLA serves.
+input; the cotangent of the weights is left to XLA. An axis added by ``vmap`` joins the batch; where weights or bias
+carry such an axis themselves, XLA serves.
+
+``convolve`` can also add a bias and another array to each sum and cut it off below zero, before it is written.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,19 +18,21 @@ import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from jaxplain_native.geometry import FORWARD, PULL_BACK, Geometry, geometry_of, shared_out
+from jaxplain_native.geometry import ADDEND, BIAS, FORWARD, PULL_BACK, RELU, Geometry, geometry_of, shared_out
 from jaxplain_native.library import CONVOLVE, PACK, plan
 
 Array = jax.Array
+Pull = Callable[[Array, Array, tuple[int, ...], Any], Array]
 
 
-def refusal(x: Any, weights: Any, spec: Any) -> str:
+def refusal(x: Any, weights: Any, spec: Any, *, extras: int = 0) -> str:
     """Return why oneDNN does not serve a convolution, or ``""``.
 
     Args:
         x: The input, or its shape and dtype.
         weights: The weights, or their shape and dtype.
         spec: The settings, by the names of the parameters of ``lax.conv_general_dilated``.
+        extras: What else is done with each sum: the bits ``BIAS``, ``ADDEND`` and ``RELU`` of the module ``geometry``.
     """
     n = len(x.shape) - 2
     last = (0, n + 1, *range(1, n + 1))
@@ -47,7 +51,7 @@ def refusal(x: Any, weights: Any, spec: Any) -> str:
         return "an axis has length zero"
     one = (1, *x.shape[1:])
     for direction in (FORWARD, PULL_BACK):
-        geometry = geometry_of(one, weights.shape, spec, direction)
+        geometry = geometry_of(one, weights.shape, spec, direction, extras if direction == FORWARD else 0)
         if min(geometry.space_out) < 1:
             return "the kernel is larger than the input"
         length, words = plan(geometry.numbers())
@@ -56,40 +60,74 @@ def refusal(x: Any, weights: Any, spec: Any) -> str:
     return ""
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolve(x: Array, weights: Array, spec: Any) -> Array:
+class _Settings(NamedTuple):
+    spec: Any
+    relu: bool
+    pull: Pull | None
+
+
+def convolve(
+    x: Array,
+    weights: Array,
+    spec: Any,
+    *,
+    bias: Array | None = None,
+    addend: Array | None = None,
+    relu: bool = False,
+    pull: Pull | None = None,
+) -> Array:
     """Convolve channels-last float32 arrays.
 
     Args:
         x: The input, (batch, *space, channels).
         weights: The weights, (*space, channels per group, features).
         spec: A hashable with the parameters of ``lax.conv_general_dilated`` by name.
+        bias: Added to each sum, (features,).
+        addend: Added then, of the result's shape.
+        relu: Whether negative sums become zero then; the derivative at zero is zero.
+        pull: How a cotangent is brought to the input, called like ``pull_back``, which is the default.
 
     Returns:
-        What ``lax.conv_general_dilated`` returns, up to rounding.
+        What ``lax.conv_general_dilated`` and the same operations after it return, up to rounding.
 
     Raises:
         NotImplementedError: With the reason, where ``refusal`` has one.
     """
-    _check(x, weights, spec)
-    return _apply(FORWARD, spec, x.shape, x, weights)
+    extras = BIAS * (bias is not None) + ADDEND * (addend is not None) + RELU * relu
+    _check(x, weights, spec, extras)
+    return _convolve(_Settings(spec, relu, pull), x, weights, bias, addend)
 
 
-def _convolve_forward(x: Array, weights: Array, spec: Any) -> tuple[Array, tuple[Array, Array]]:
-    return convolve(x, weights, spec), (x, weights)
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _convolve(settings: _Settings, x: Array, weights: Array, bias: Array | None, addend: Array | None) -> Array:
+    return _apply(FORWARD, settings, x.shape, x, weights, bias, addend)
 
 
-def _convolve_backward(spec: Any, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    x, weights = kept
-    return pull_back(cotangent, weights, x.shape, spec), _of_weights(x, weights, cotangent, spec)
+def _convolve_forward(settings: _Settings, *operands: Any) -> tuple[Array, Any]:
+    x, weights, bias, addend = operands
+    y = _convolve(settings, *operands)
+    return y, (x, weights, y if settings.relu else None, bias is not None, addend is not None)
 
 
-convolve.defvjp(_convolve_forward, _convolve_backward)
+def _convolve_backward(settings: _Settings, kept: Any, cotangent: Array) -> tuple[Array | None, ...]:
+    x, weights, y, biased, added = kept
+    if y is not None:
+        cotangent = jnp.where(y > 0, cotangent, jnp.zeros_like(cotangent))
+    pull = settings.pull or pull_back
+    return (
+        pull(cotangent, weights, x.shape, settings.spec),
+        _of_weights(x, weights, cotangent, settings.spec),
+        jnp.sum(cotangent, range(cotangent.ndim - 1)) if biased else None,
+        cotangent if added else None,
+    )
+
+
+_convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def pull_back(cotangent: Array, weights: Array, shape: tuple[int, ...], spec: Any) -> Array:
-    """Pull a cotangent of ``convolve`` back to its input.
+    """Pull a cotangent of ``convolve``, without its extras, back to its input.
 
     Args:
         cotangent: Of the result's shape.
@@ -98,7 +136,7 @@ def pull_back(cotangent: Array, weights: Array, shape: tuple[int, ...], spec: An
         spec: As for ``convolve``.
     """
     _check(jax.ShapeDtypeStruct(shape, cotangent.dtype), weights, spec)
-    return _apply(PULL_BACK, spec, shape, cotangent, weights)
+    return _apply(PULL_BACK, _Settings(spec, False, None), shape, cotangent, weights)
 
 
 def _pull_forward(
@@ -117,53 +155,103 @@ def _pull_backward(
 pull_back.defvjp(_pull_forward, _pull_backward)
 
 
-def _check(x: Any, weights: Any, spec: Any) -> None:
-    reason = refusal(x, weights, spec)
+def _check(x: Any, weights: Any, spec: Any, extras: int = 0) -> None:
+    reason = refusal(x, weights, spec, extras=extras)
     if reason:
         raise NotImplementedError(f"jaxplain_native.convolve: {reason}; use lax.conv_general_dilated.")
 
 
-def _plain(x: Array, weights: Array, spec: Any) -> Array:
-    return lax.conv_general_dilated(x, weights, **spec._asdict())
-
-
 def _of_weights(x: Array, weights: Array, cotangent: Array, spec: Any) -> Array:
-    (found,) = jax.vjp(lambda weights: _plain(x, weights, spec), weights)[1](cotangent)
+    (found,) = jax.vjp(lambda weights: _product(x, weights, spec), weights)[1](cotangent)
     return found
 
 
-def _apply(direction: int, spec: Any, shape: Sequence[int], source: Array, weights: Array) -> Array:
-    """Evaluate in one direction; a batched axis of the source joins its batch."""
+def _product(x: Array, weights: Array, spec: Any) -> Array:
+    return lax.conv_general_dilated(x, weights, **spec._asdict())
+
+
+def _apply(
+    direction: int,
+    settings: _Settings,
+    shape: Sequence[int],
+    source: Array,
+    weights: Array,
+    bias: Array | None = None,
+    addend: Array | None = None,
+) -> Array:
+    """Evaluate in one direction; a batched axis of the source joins its batch.
+
+    Args:
+        direction: ``FORWARD`` or ``PULL_BACK``.
+        settings: What is static.
+        shape: Of the convolution's input.
+        source: The convolution's input, or the cotangent of its output.
+        weights: The weights.
+        bias: Of each feature, or None.
+        addend: Of the result's shape, or None.
+    """
+    extras = BIAS * (bias is not None) + ADDEND * (addend is not None) + RELU * settings.relu
 
     @custom_vmap
-    def run(source: Array, weights: Array) -> Array:
-        return _call(geometry_of(shape, weights.shape, spec, direction), source, weights)
+    def run(source: Array, weights: Array, bias: Array | None, addend: Array | None) -> Array:
+        return _call(geometry_of(shape, weights.shape, settings.spec, direction, extras), source, weights, bias, addend)
 
     @run.def_vmap
-    def rule(n: int, batched: Sequence[bool], source: Array, weights: Array) -> tuple[Array, bool]:
-        if batched[1]:
+    def rule(n: int, batched: Sequence[Any], *operands: Any) -> tuple[Array, bool]:
+        source, weights, bias, addend = operands
+        if batched[1] or batched[2]:
             axes = tuple(0 if moves else None for moves in batched)
-            return jax.vmap(_xla(direction, spec, shape), in_axes=axes)(source, weights), True
-        merged = source.reshape(n * source.shape[1], *source.shape[2:])
-        result = _apply(direction, spec, (n * shape[0], *shape[1:]), merged, weights)
+            return jax.vmap(partial(_xla, direction, settings, shape), in_axes=axes)(*operands), True
+
+        def merged(array: Array, moves: bool) -> Array:
+            whole = array if moves else jnp.broadcast_to(array[None], (n, *array.shape))
+            return whole.reshape(n * whole.shape[1], *whole.shape[2:])
+
+        result = _apply(
+            direction,
+            settings,
+            (n * shape[0], *shape[1:]),
+            merged(source, batched[0]),
+            weights,
+            bias,
+            None if addend is None else merged(addend, batched[3]),
+        )
         return result.reshape(n, -1, *result.shape[1:]), True
 
-    return run(source, weights)
+    return run(source, weights, bias, addend)
 
 
-def _xla(direction: int, spec: Any, shape: Sequence[int]) -> Callable[[Array, Array], Array]:
-    if direction == FORWARD:
-        return lambda x, weights: _plain(x, weights, spec)
-    return lambda cotangent, weights: jax.vjp(lambda x: _plain(x, weights, spec), jnp.zeros(shape, cotangent.dtype))[1](
-        cotangent
-    )[0]
+def _xla(
+    direction: int,
+    settings: _Settings,
+    shape: Sequence[int],
+    source: Array,
+    weights: Array,
+    bias: Array | None,
+    addend: Array | None,
+) -> Array:
+    """Evaluate the same by XLA."""
+    if direction == PULL_BACK:
+        origin = jnp.zeros(shape, source.dtype)
+        return jax.vjp(lambda x: _product(x, weights, settings.spec), origin)[1](source)[0]
+    y = _product(source, weights, settings.spec)
+    if bias is not None:
+        y = y + jnp.broadcast_to(bias, y.shape)
+    if addend is not None:
+        y = y + addend
+    return jnp.maximum(y, 0) if settings.relu else y
 
 
-def _call(geometry: Geometry, source: Array, weights: Array) -> Array:
+def _call(
+    geometry: Geometry, source: Array, weights: Array, bias: Array | None = None, addend: Array | None = None
+) -> Array:
     geometry = shared_out(geometry)
     numbers = geometry.numbers()
     settings = np.asarray(numbers, np.int64)
     length, _ = plan(numbers)
     packed = jax.ffi.ffi_call(PACK, jax.ShapeDtypeStruct((length,), jnp.float32))(weights, geometry=settings)
     shape = geometry.y_shape if geometry.direction == FORWARD else geometry.x_shape
-    return jax.ffi.ffi_call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32))(source, packed, geometry=settings)
+    extras = [jnp.zeros(0, jnp.float32) if extra is None else extra for extra in (bias, addend)]
+    return jax.ffi.ffi_call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32))(
+        source, packed, *extras, geometry=settings
+    )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jaxplain_native.library import plan
 
 FORWARD, PULL_BACK = 0, 1
+BIAS, ADDEND, RELU = 1, 2, 4
 FEWEST_OPERATIONS = 1 << 23
 """Multiplications and additions of one task, below which tasks are joined rather than cut: some 60 microseconds."""
 TASKS_PER_THREAD = 4
@@ -26,6 +27,7 @@ class Geometry(NamedTuple):
         bands: Bands of rows into which an image is cut; 1 unless ``images`` is 1.
         channels_in: Channels of x.
         channels_out: Channels of y.
+        extras: What is done with each sum: the bits ``BIAS``, ``ADDEND`` and ``RELU``; forward only.
         space_in: Positions of x along each axis.
         space_out: Positions of y along each axis.
         kernel: Positions of the kernel along each axis.
@@ -42,6 +44,7 @@ class Geometry(NamedTuple):
     bands: int
     channels_in: int
     channels_out: int
+    extras: int
     space_in: Ints
     space_out: Ints
     kernel: Ints
@@ -52,7 +55,7 @@ class Geometry(NamedTuple):
 
     def numbers(self) -> Ints:
         """Return the list of integers that the library reads; see ``geometry.h``."""
-        heads, lists = self[:7], self[7:]
+        heads, lists = self[:8], self[8:]
         return (*heads, len(self.kernel), *(number for one in lists for number in one))
 
     @property
@@ -71,7 +74,9 @@ class Geometry(NamedTuple):
         return (self.batch, *self.space_out, self.channels_out)
 
 
-def geometry_of(x_shape: Sequence[int], weights_shape: Sequence[int], spec: Any, direction: int) -> Geometry:
+def geometry_of(
+    x_shape: Sequence[int], weights_shape: Sequence[int], spec: Any, direction: int, extras: int = 0
+) -> Geometry:
     """Return the geometry of a convolution whose settings are those of ``lax.conv_general_dilated``.
 
     Args:
@@ -79,6 +84,7 @@ def geometry_of(x_shape: Sequence[int], weights_shape: Sequence[int], spec: Any,
         weights_shape: The weights, (*space, channels per group, features).
         spec: The settings, by the names of the equation's parameters.
         direction: ``FORWARD`` or ``PULL_BACK``.
+        extras: What is done with each sum.
     """
     batch, *space_in, channels_in = (int(size) for size in x_shape)
     *kernel, _, channels_out = (int(size) for size in weights_shape)
@@ -97,6 +103,7 @@ def geometry_of(x_shape: Sequence[int], weights_shape: Sequence[int], spec: Any,
         1,
         channels_in,
         channels_out,
+        extras,
         tuple(space_in),
         tuple(space_out),
         tuple(kernel),

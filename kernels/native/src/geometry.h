@@ -15,26 +15,31 @@ using Dims = std::vector<int64_t>;
 
 enum class Direction : int64_t { kForward = 0, kPullBack = 1 };
 
+// What a forward call does with each sum before it is written, bit by bit, in this order.
+enum Extra : int64_t { kBias = 1, kAddend = 2, kRelu = 4 };
+
 // Channels last in memory: x is (batch, *in, channels_in), y is (batch, *out, channels_out), weights are
 // (*kernel, channels_in / groups, channels_out). A task computes `images` images, or one of `bands` bands of rows.
 struct Geometry {
   Direction direction;
-  int64_t groups, batch, images, bands, channels_in, channels_out;
+  int64_t groups, batch, images, bands, channels_in, channels_out, extras;
   Dims in{}, out{}, kernel{}, strides{}, low{}, high{}, dilation{};
 
   static Geometry Read(const int64_t* values, int64_t n) {
-    constexpr int64_t kHead = 8, kLists = 7;
-    if (n < kHead || n != kHead + kLists * values[7]) throw std::invalid_argument("the geometry is incomplete");
-    Geometry g{static_cast<Direction>(values[0]), values[1], values[2], values[3], values[4], values[5], values[6]};
+    constexpr int64_t kHead = 9, kLists = 7;
+    if (n < kHead || n != kHead + kLists * values[8]) throw std::invalid_argument("the geometry is incomplete");
+    Geometry g{static_cast<Direction>(values[0]), values[1], values[2], values[3], values[4], values[5], values[6],
+               values[7]};
     const int64_t* next = values + kHead;
     for (Dims* list : {&g.in, &g.out, &g.kernel, &g.strides, &g.low, &g.high, &g.dilation}) {
-      list->assign(next, next + values[7]);
-      next += values[7];
+      list->assign(next, next + values[8]);
+      next += values[8];
     }
     return g;
   }
 
   bool pulls() const { return direction == Direction::kPullBack; }
+  bool has(Extra extra) const { return (extras & extra) != 0; }
   int64_t tasks() const { return batch / images * bands; }
   int64_t elements_in() const { return Product(in) * channels_in; }
   int64_t elements_out() const { return Product(out) * channels_out; }

@@ -39,6 +39,11 @@ Memory::desc PlainWeights(const Geometry& g) {
   return Memory::desc(WeightSizes(g), Memory::data_type::f32, steps);
 }
 
+Memory::desc BiasOf(const Geometry& g) {
+  if (!g.has(kBias)) return Memory::desc();
+  return Memory::desc({g.channels_out}, Memory::data_type::f32, Memory::format_tag::a);
+}
+
 struct Made {
   dnnl::primitive primitive;
   Memory::desc source, result, weights, scratch;
@@ -52,10 +57,11 @@ Made Make(const Geometry& g, const Memory::desc& weights) {
   for (int64_t dilation : g.dilation) spread.push_back(dilation - 1);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // the library's own is not for many threads
+  const Memory::desc bias = BiasOf(g);
   const auto direct = dnnl::algorithm::convolution_direct;
   const auto kind = g.pulls() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
   const dnnl::convolution_forward::primitive_desc forward(
-      Cpu(), kind, direct, x, weights, y, g.strides, spread, g.low, g.high, attributes);
+      Cpu(), kind, direct, x, weights, bias, y, g.strides, spread, g.low, g.high, attributes);
   if (!g.pulls()) {
     return {dnnl::convolution_forward(forward), x, y, forward.weights_desc(), forward.scratchpad_desc(),
             forward.impl_info_str()};
@@ -72,6 +78,7 @@ std::shared_ptr<const Plan> MakePlan(const Geometry& g) {
   if (g.batch <= 0 || g.images <= 0 || g.batch % g.images != 0 || (g.bands > 1 && g.images != 1)) {
     throw std::invalid_argument("the batch cannot be shared out so");
   }
+  if (g.pulls() && g.extras != 0) throw std::invalid_argument("input gradients take no extras");
   const OneThread one_thread;
   auto plan = std::make_shared<Plan>();
   plan->geometry = g;
@@ -83,6 +90,7 @@ std::shared_ptr<const Plan> MakePlan(const Geometry& g) {
   plan->implementation = made.implementation;
   plan->plain_weights = PlainWeights(g);
   plan->packed_weights = made.weights;
+  plan->bias = BiasOf(g);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const dnnl::reorder::primitive_desc pack(Cpu(), plan->plain_weights, Cpu(), plan->packed_weights, attributes);

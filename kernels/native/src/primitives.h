@@ -32,7 +32,7 @@ struct Task {
 struct Plan {
   Geometry geometry;
   std::string implementation;
-  dnnl::memory::desc plain_weights, packed_weights;
+  dnnl::memory::desc plain_weights, packed_weights, bias;
   dnnl::reorder pack;
   dnnl::memory::desc pack_scratch;
   std::vector<Task> tasks;  // one per band
