@@ -23,7 +23,7 @@ from jax import lax
 from benchmarks.record import facts, keep
 from benchmarks.timing import PAIRS, interleaved
 from jaxplain_kernels.choice import Op, operations, present
-from jaxplain_kernels.convolution.api import Problem as ConvolutionSpec
+from jaxplain_kernels.convolution.api import problem_of
 from jaxplain_kernels.convolution.cases import plain_and_spec
 from jaxplain_kernels.mask_blend import cell_sizes
 from jaxplain_kernels.mask_blend.api import Spec as MaskSpec
@@ -62,7 +62,7 @@ def pool(case: Any) -> Setting:
 def convolution(case: Any) -> Setting:
     """A convolution with given weights."""
     arrays = _random(case[0]), _random(case[1], seed=1)
-    return Setting(ConvolutionSpec(case[1], plain_and_spec(case)[1]), arrays, pulled=True)
+    return Setting(problem_of(*arrays, plain_and_spec(case)[1]), arrays, pulled=True)
 
 
 def rank(case: Any) -> Setting:
