@@ -1,8 +1,8 @@
 """Composites that follow the conventions of other libraries, and where libraries differ.
 
-    convention                     here               Zennit 0.5         iNNvestigate 2  Captum 0.8    LXT 2
+    convention                     here               Zennit 0.5         iNNvestigate 2  Captum 0.9    LXT 2
     epsilon                        1e-6               1e-6               1e-7            1e-9          1e-6
-    sign of epsilon                z's, + at 0        z's, + at 0        z's, + at 0     always +      always +
+    sign of epsilon                z's, + at 0        z's, + at 0        z's, + at 0     z's, + at 0   always +
     bias under epsilon             takes its share    the same           the same        the same      the same
     bias under z-plus, alpha-beta  part of that sign  the same           whole in both   whole         -
     negative inputs under z-plus   x- w- counts       the same           the same        x- w+ counts  -
@@ -19,7 +19,7 @@ to LRP-0, and that an output of exactly zero counts as positive under gamma (the
     innvestigate_a, _a_flat   LRPSequentialPresetA: alpha 1, beta 0 with the whole bias on convolutions, epsilon 0.1 on
                               dense layers; flat at the first layer
     innvestigate_b, _b_flat   LRPSequentialPresetB: alpha 2, beta 1 with the whole bias
-    captum                    LRP's default: epsilon 1e-9 everywhere; where a z is negative, equal up to its sign
+    captum                    LRP's default: epsilon 1e-9 everywhere (until 0.8 its sign was always +)
 
 All are for networks without BatchNorm, and equal up to rounding and to what is divided by zero. ``attn_lrp`` follows
 LXT; for vision transformers its authors advise gamma instead of epsilon: ``((OfKind("conv", "dot"), Gamma(...)),)``.
