@@ -55,7 +55,7 @@ def whole_run(source: Source, folder: Path, plan: Plan | None) -> dict[str, Any]
         "explaining": summary.seconds,
         "aggregating": time.perf_counter() - began,
         "waiting": summary.waiting,
-        "plan": Plan(**store.manifest["plan"]),
+        "plan": Plan.of(store.manifest["plan"]),
     }
 
 

@@ -1,5 +1,7 @@
 """Whether a network treats the examples of a batch one by one, as every explanation of one example supposes."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,12 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.model import Model
+
+
+@jax.jit
+def forward(model: Model, inputs: Sequence[PyTree]) -> PyTree:
+    """Run a network on a batch and its further inputs."""
+    return model(*inputs)
 
 
 def check_independent(model: Model, batch: Array, *extras: PyTree, tolerance: float = 1e-3) -> None:
@@ -24,8 +32,7 @@ def check_independent(model: Model, batch: Array, *extras: PyTree, tolerance: fl
         InputError: The first example's output changes with its neighbors, or an output lacks the batch axis.
     """
     first = [jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], len(leaf), axis=0), inputs) for inputs in (batch, *extras)]
-    run = jax.jit(lambda model, inputs: model(*inputs))
-    among, alone = (jax.tree.leaves(run(model, inputs)) for inputs in ([batch, *extras], first))
+    among, alone = (jax.tree.leaves(forward(model, inputs)) for inputs in ([batch, *extras], first))
     for output, repeated in zip(among, alone, strict=True):
         if output.ndim == 0 or len(output) != len(batch):
             raise InputError(

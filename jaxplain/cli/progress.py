@@ -19,12 +19,22 @@ from jaxplain.engine.events import Advanced, Event, Finished, Noted, Started, Wa
 LINE_SECONDS = 30.0
 MAX_NOTES = 20
 OPENING = "open"
-UNITS = {"explain": "images", "mean image": "images", "sweep": "images", "aggregate": "maps", "curves": "orders"}
+UNITS = {
+    "compile": "programs",
+    "explain": "images",
+    "mean image": "images",
+    "sweep": "images",
+    "aggregate": "maps",
+    "curves": "orders",
+}
 SHARDED = ("explain", "sweep")
+UNEVEN = ("compile",)
+"""Stages whose units take times of their own, so that a speed says nothing."""
 TITLES = {
     OPENING: "opening",
     "index": "indexing",
     "plan": "planning",
+    "compile": "compiling",
     "explain": "explaining",
     "aggregate": "aggregating",
     "mean image": "averaging",
@@ -107,7 +117,7 @@ class Lines:
                 self._done += event.units
                 late = time.monotonic() - self._written > LINE_SECONDS
                 shard = event.stage in SHARDED and event.where != self._where
-                if shard or late or self._done >= self._total:
+                if shard or late or self._done >= self._total or (event.stage in UNEVEN and event.units):
                     self._where, self._written = event.where, time.monotonic()
                     self._say(self._line(event))
             case Noted():
@@ -117,6 +127,8 @@ class Lines:
                 self._say(f"{title(event.stage)}: done{_behind(facts_text(event))}")
 
     def _line(self, event: Advanced) -> str:
+        if event.stage in UNEVEN:
+            return f"{title(event.stage)}: {self._done:,}/{self._total:,} {unit(event.stage)}, {event.where}"
         speed = (self._done - self._begun) / max(1e-9, time.monotonic() - self._since)
         left = duration((self._total - self._done) / speed) if speed else "?"
         where = f", {event.where}" if event.where else ""
@@ -163,7 +175,7 @@ class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         seconds = (task.finished_time if task.finished else task.elapsed) or 0.0
         done = task.completed - task.fields["begun"]
-        if task.description not in UNITS or done <= 0:
+        if task.description not in UNITS or task.description in UNEVEN or done <= 0:
             return Text(duration(seconds), "dim")
         speed = task.speed if not task.finished and task.speed else done / max(1e-9, seconds)
         rate = f"{speed:,.1f}" if speed < 1000 else f"{speed:,.0f}"

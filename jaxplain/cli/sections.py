@@ -135,6 +135,7 @@ class PlanSection:
         precision: "exact", "fast" (the device's default) or "bf16".
         rows_per_shard: Images per shard.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
+        together: Whether methods without samples share one program with the clean pass.
     """
 
     memory: str | int = "2GiB"
@@ -143,6 +144,23 @@ class PlanSection:
     precision: Literal["exact", "fast", "bf16"] = "fast"
     rows_per_shard: int | None = None
     store: Literal["float16", "float32", "none"] = "float16"
+    together: bool = True
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """``[run]``: how a job is worked on; nothing here changes a result.
+
+    Args:
+        compile_cache: Where compiled programs are kept for the next job: "auto" for the user's cache folder, a folder,
+            or "off". A cache that was set up in JAX itself is used as it is.
+    """
+
+    compile_cache: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.compile_cache.strip():
+            raise InputError('run.compile_cache is empty; name a folder, or write "auto" or "off".')
 
 
 @dataclass(frozen=True)

@@ -86,18 +86,21 @@ def explain(
         )
         if "chunk" not in keywords:
             program = program.with_chunk(tile.chunk)
-        pieces = []
+        pieces: list[np.ndarray] = []
+        waiting: Any = None
         for start in range(0, len(images), tile.batch):
             rows = np.minimum(np.arange(start, start + tile.batch), len(images) - 1)
             own = arguments._replace(
                 context={name: _take(value, rows, len(shape)) for name, value in arguments.context.items()}
             )
-            chosen = select_images(score, axes, rows)
+            chosen, x = select_images(score, axes, rows), jax.device_put(images[rows])
             if isinstance(target, Predicted):
-                chosen = Score(model, clean_pass(chosen, images[rows]).target, chosen.extras)
-            maps, _ = explain_batch(chosen, images[rows], words[rows], key, own, program=program)
-            pieces.append(np.asarray(maps)[: len(images) - start])
-    return np.concatenate(pieces)
+                chosen = Score(model, clean_pass(chosen, x).target, chosen.extras)
+            maps, _ = explain_batch(chosen, x, words[rows], key, own, program=program)
+            # The device works on this batch while the maps of the one before are fetched.
+            pieces += [] if waiting is None else [np.asarray(waiting)]
+            waiting = maps
+    return np.concatenate([*pieces, np.asarray(waiting)])[: len(images)]
 
 
 def check_arrays(model: Any, images: Any, ids: Any, extras: tuple[PyTree, ...]) -> None:

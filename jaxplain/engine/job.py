@@ -46,6 +46,7 @@ class PlanRequest:
     precision: Precision = "fast"
     rows_per_shard: int | None = None
     store: StoreKind = "float16"
+    together: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError
-from jaxplain.adapters.independence import check_independent
+from jaxplain.adapters.independence import check_independent, forward
 from jaxplain.core.model import Model
 from jaxplain.engine.device import device_kind
 from jaxplain.engine.events import Finished, Started, Watcher
-from jaxplain.engine.job import Job, Place
+from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import CONVENTIONS, row_bytes
 from jaxplain.engine.lift import select_images
 from jaxplain.engine.plan import Plan, choose_tile, rows_per_shard
@@ -31,8 +31,8 @@ FINGERPRINT_TOLERANCE = 1e-3
 BATCH_TOLERANCE = 1e-2
 
 
-def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Watcher) -> Plan:
-    """Return the plan of the store: the one in its manifest, or a new one, which is written there.
+def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Watcher) -> tuple[Plan, Step]:
+    """Return the plan of the store: the one in its manifest, or a new one, which is written there; and its step.
 
     Raises:
         InputError: The store belongs to another job, another device or another model.
@@ -40,9 +40,9 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
     outputs = probe(job.model, source)
     manifest = place.manifest.read()
     if manifest is None:
-        plan = make_plan(job, source, watch=watch)
+        plan, step = make_plan(job, source, watch=watch)
         if place.manifest.create(_manifest(job, source, plan, outputs)):
-            return plan
+            return plan, step
         manifest = place.manifest.read() or {}
     lines = differences(manifest["job"], dict(job.spec))
     if lines:
@@ -67,7 +67,8 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
             "run: the model's outputs on the first images differ from those in the manifest; "
             "the checkpoint or the code has changed. Restore it, or choose another output."
         )
-    return Plan(**manifest["plan"])
+    plan = Plan.of(manifest["plan"])
+    return plan, Step.of(job, source.shape, plan)
 
 
 def probe(model: Model, source: Source) -> np.ndarray:
@@ -80,16 +81,17 @@ def probe(model: Model, source: Source) -> np.ndarray:
     images = rows.image[rows.status == OK]
     if not len(images):
         return np.zeros((0, 0), np.float32)
-    check_independent(model, jnp.asarray(images), tolerance=BATCH_TOLERANCE)
-    outputs = jax.jit(lambda model, images: model(images))(model, images)
+    images = jnp.asarray(images)
+    check_independent(model, images, tolerance=BATCH_TOLERANCE)
+    outputs = forward(model, [images])
     flat = np.concatenate([np.asarray(leaf, np.float32).reshape(len(leaf), -1) for leaf in jax.tree.leaves(outputs)], 1)
     return np.where(np.isfinite(flat), flat, 0)[:, :64]
 
 
-def make_plan(job: Job, source: Source, *, watch: Watcher) -> Plan:
+def make_plan(job: Job, source: Source, *, watch: Watcher) -> tuple[Plan, Step]:
     """Choose batch and chunk from the memory budget, confirm them on the device and measure the rows per shard.
 
-    Running out of memory halves the batch.
+    Running out of memory halves the batch. The step that comes back has its programs compiled.
 
     Raises:
         InputError: The budget does not hold one gradient, or one image does not fit on the device.
@@ -101,10 +103,14 @@ def make_plan(job: Job, source: Source, *, watch: Watcher) -> Plan:
     score = select_images(first.score, first.axes, np.zeros(1, int))
     shape = jax.ShapeDtypeStruct(source.shape, np.float32)
     tile = choose_tile(score, shape, n, request.memory, request.batch)
-    plan = Plan(tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store)
+    together = first.of_one_evaluation if request.together else ()
+    plan = Plan(
+        tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store, together=together
+    )
     while True:
+        step = Step.of(job, source.shape, plan)
         try:
-            seconds = _trial(job, source, plan)
+            seconds = _trial(step, source, watch)
             break
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or request.batch is not None:
@@ -112,22 +118,20 @@ def make_plan(job: Job, source: Source, *, watch: Watcher) -> Plan:
             if plan.batch == 1:
                 raise InputError("plan: one image does not fit into the device's memory; lower chunk.") from error
             plan = replace(plan, batch=plan.batch // 2)
-    step = Step.of(job, source.shape, plan)
     rows = request.rows_per_shard or rows_per_shard(plan.batch, row_bytes(step, plan.store), seconds / plan.batch, n)
     watch(Finished("plan", time.perf_counter() - began, {"batch": plan.batch, "chunk": plan.chunk, "rows": rows}))
-    return replace(plan, rows_per_shard=-(-rows // plan.batch) * plan.batch)
+    return replace(plan, rows_per_shard=-(-rows // plan.batch) * plan.batch), step
 
 
-def _trial(job: Job, source: Source, plan: Plan) -> float:
-    """Run every method on one batch twice; return the seconds of the second time."""
-    step = Step.of(job, source.shape, plan)
-    numbers = np.minimum(np.arange(plan.batch), len(source) - 1)
-    rows = padded(source.read(np.arange(min(plan.batch, len(source)))), plan.batch)
-    names = [explanation.name for explanation in job.explanations]
+def _trial(step: Step, source: Source, watch: Watcher) -> float:
+    """Compile every program, run one batch twice and return the seconds of the second time."""
+    numbers = np.minimum(np.arange(step.batch), len(source) - 1)
+    rows = padded(source.read(np.arange(min(step.batch, len(source)))), step.batch)
+    names = [ROWS, *step.programs]
+    step.compile(names, watch)
     for _ in range(2):
         began = time.perf_counter()
-        score, _clean = step.clean(numbers, rows.image)
-        jax.block_until_ready(step.explain(score, rows.image, rows.id, names))
+        jax.block_until_ready(step.start(numbers, rows.image, rows.id, names))
     return time.perf_counter() - began
 
 

@@ -5,6 +5,7 @@ program. Batch and chunk follow from a memory budget and the traced gradient alo
 them and measures how many rows a shard should hold.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ class Plan:
         precision: "exact", "fast" or "bf16".
         rows_per_shard: Images per shard, a multiple of the batch.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
+        together: Methods that share one program with the clean pass.
     """
 
     batch: int
@@ -50,6 +52,12 @@ class Plan:
     precision: Precision
     rows_per_shard: int
     store: StoreKind = "float16"
+    together: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Plan":
+        """Return the plan that stands in a manifest."""
+        return cls(**{**record, "together": tuple(record.get("together", ()))})
 
     def record(self) -> dict[str, Any]:
         """Return the plan as it stands in the manifest."""

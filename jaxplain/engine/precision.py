@@ -20,18 +20,26 @@ def at_precision(model: Model, precision: Precision) -> tuple[Model, contextlib.
 
     "exact" multiplies matrices at the highest precision, "fast" at the device's default (TF32 on recent GPUs), "bf16"
     casts parameters and inputs to bfloat16 and the outputs back to float32; maps are accumulated in float32 throughout.
+    The parameters are put on the device, so that no batch has to carry them there.
 
     Raises:
         InputError: Another word.
     """
-    match precision:
-        case "exact":
-            return model, jax.default_matmul_precision("highest")
-        case "fast":
-            return model, contextlib.nullcontext()
-        case "bf16":
-            return Model(_cast(model.params, jnp.bfloat16), InBfloat16(model.apply)), contextlib.nullcontext()
-    raise unknown("plan", "precision", str(precision), get_args(Precision))
+    context = tracing_at(precision)
+    if precision == "bf16":
+        model = Model(_cast(model.params, jnp.bfloat16), InBfloat16(model.apply))
+    return Model(jax.device_put(model.params), model.apply), context
+
+
+def tracing_at(precision: Precision) -> contextlib.AbstractContextManager[Any]:
+    """Return the context to trace a model in, at a precision.
+
+    Raises:
+        InputError: Another word.
+    """
+    if precision not in get_args(Precision):
+        raise unknown("plan", "precision", str(precision), get_args(Precision))
+    return jax.default_matmul_precision("highest") if precision == "exact" else contextlib.nullcontext()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain.engine.ahead import read_ahead
+from jaxplain.engine.compiling import Compiled
 from jaxplain.engine.events import Advanced, Finished, Noted, Started, Watcher, unwatched
 from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import method_arrays, method_groups, row_fields
@@ -41,6 +42,7 @@ class Summary:
         images: Images explained in this process.
         seconds: Time from the first to the last batch, compilation and planning apart.
         planning_seconds: Time of planning and compilation.
+        compiled: The programs of this run, with the seconds of tracing and compiling.
         waiting: Seconds that the device step waited for input.
         quarantined: Status code of every quarantined row seen in this process.
         quarantined_before: How many finished shards hold, from earlier runs.
@@ -51,6 +53,7 @@ class Summary:
     images: int = 0
     seconds: float = 0.0
     planning_seconds: float = 0.0
+    compiled: dict[str, Compiled] = field(default_factory=dict)
     waiting: float = 0.0
     quarantined: dict[int, int] = field(default_factory=dict)
     quarantined_before: int = 0
@@ -93,15 +96,16 @@ def run(job: Job, source: Source, place: Place, *, replan: bool = False, watch: 
         OSError: The output cannot be written.
     """
     began = time.perf_counter()
-    plan = open_run(job, source, place, replan=replan, watch=watch)
-    step = Step.of(job, source.shape, plan)
+    plan, step = open_run(job, source, place, replan=replan, watch=watch)
     wanted = [ROWS, *(explanation.name for explanation in job.explanations)]
     arrays = row_fields(len(source), source.read([0]).label, step.score_shape, plan.rows_per_shard)
     for specs in method_arrays(step, plan, len(source)).values():
         arrays += specs
     place.sink.create(arrays, method_groups(job, plan, step))
     todo = list(_unfinished(job, place, plan, wanted, len(source)))
-    summary = Summary(planning_seconds=time.perf_counter() - began)
+    if todo:
+        step.compile(sorted({name for shard in todo for name in shard.names}), watch)
+    summary = Summary(planning_seconds=time.perf_counter() - began, compiled=step.compiled)
     marked = place.ledger.finished(ROWS).values()
     summary.quarantined_before = sum(int(marker.facts.get("quarantined", 0)) for marker in marked)
     images = sum(shard.rows for shard in todo)
@@ -155,8 +159,7 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
                 continue
             full = padded(rows, stream.plan.batch)
             numbers = np.minimum(piece.numbers[0] + np.arange(stream.plan.batch), piece.numbers[-1])
-            score, clean = stream.step.clean(numbers, full.image)
-            flying.append((piece, rows, clean, stream.step.explain(score, full.image, full.id, piece.shard.names)))
+            flying.append((piece, rows, *stream.step.start(numbers, full.image, full.id, piece.shard.names)))
             if len(flying) > 1:
                 land()
         while flying:

@@ -1,8 +1,13 @@
-"""One device step of a run: a batch through the clean pass and every method that still needs it."""
+"""One device step of a run: a batch through the clean pass and every method that still needs it.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+Methods that evaluate the network once share one program with the clean pass, in which XLA computes a common forward
+pass once. Which ones do is fixed in the plan, and their program is run whole even where only some of its results are
+missing: so a run that was killed, and a method that is added later, change no bit of the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -11,7 +16,10 @@ import numpy as np
 from jaxplain._typing import Array
 from jaxplain.core.sampling import DEFAULT_CHUNK
 from jaxplain.core.score import Score
-from jaxplain.engine.job import Job
+from jaxplain.engine.compiling import Compiled, compile_ahead
+from jaxplain.engine.context import canonical
+from jaxplain.engine.events import Watcher, unwatched
+from jaxplain.engine.job import ROWS, Job
 from jaxplain.engine.lift import (
     Arguments,
     Clean,
@@ -24,10 +32,12 @@ from jaxplain.engine.lift import (
     select_images,
 )
 from jaxplain.engine.plan import Plan
-from jaxplain.engine.precision import at_precision
+from jaxplain.engine.precision import at_precision, tracing_at
 from jaxplain.io.sources.base import Rows
 
 Result = dict[str, tuple[Array, dict[str, Array]]]
+Shapes = dict[str, tuple[jax.ShapeDtypeStruct, dict[str, jax.ShapeDtypeStruct]]]
+CLEAN = "clean pass"
 
 
 @dataclass(frozen=True)
@@ -39,22 +49,28 @@ class Step:
         shape: Shape of one example.
         batch: Images per step.
         chunk: Samples evaluated together.
+        together: Methods that share one program with the clean pass.
+        compiled: The programs compiled so far, by name.
     """
 
     job: Job
     shape: tuple[int, ...]
     batch: int
     chunk: int = DEFAULT_CHUNK
+    together: tuple[str, ...] = ()
+    compiled: dict[str, Compiled] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, job: Job, shape: tuple[int, ...], plan: Plan) -> "Step":
         """Return the step of a plan."""
-        return cls(job, shape, plan.batch, plan.chunk)
+        names = [explanation.name for explanation in job.explanations]
+        return cls(job, shape, plan.batch, plan.chunk, tuple(name for name in plan.together if name in names))
 
     @cached_property
     def score(self) -> Score:
-        """The score at the plan's precision, its leaves carrying all images."""
-        return Score(at_precision(self.job.model, self.job.request.precision)[0], self.job.target)
+        """The score at the plan's precision; its target's leaves carry all images and stay on the host."""
+        target = jax.tree.map(np.asarray, canonical(self.job.target))
+        return Score(at_precision(self.job.model, self.job.request.precision)[0], target)
 
     @cached_property
     def axes(self) -> tuple[int | None, ...]:
@@ -64,8 +80,7 @@ class Step:
     @cached_property
     def score_shape(self) -> tuple[int, ...]:
         """Shape of one image's score: ``()`` or ``(K,)``."""
-        score = select_images(self.score, self.axes, np.zeros(1, int))
-        return jax.eval_shape(clean_pass, score, np.zeros((1, *self.shape), np.float32)).score.shape[1:]
+        return self._clean_shapes.score.shape[1:]
 
     @property
     def target_axes(self) -> int:
@@ -87,40 +102,114 @@ class Step:
             prepared[explanation.name] = (program if "chunk" in keywords else program.with_chunk(self.chunk), arguments)
         return prepared
 
-    def clean(self, rows: np.ndarray, images: np.ndarray) -> tuple[Score, Clean]:
-        """Start the clean pass; the score that comes back has its target resolved, image by image."""
-        with at_precision(self.job.model, self.job.request.precision)[1]:
-            score = select_images(self.score, self.axes, rows)
-            clean = clean_pass(score, images)
-        return Score(score.model, clean.target, score.extras), clean
+    @property
+    def of_one_evaluation(self) -> tuple[str, ...]:
+        """Names of the methods without samples, steps or masks, to which a forward pass is a large part."""
+        return tuple(name for name, (program, _) in self.programs.items() if "chunk" not in program.entry.knobs)
 
-    def explain(self, score: Score, images: np.ndarray, ids: np.ndarray, names: Sequence[str]) -> Result:
-        """Start the methods with these names on a batch."""
-        words = id_words(ids)
-        with at_precision(self.job.model, self.job.request.precision)[1]:
-            return {
-                name: explain_batch(score, images, words, self.key, arguments, program=program)
-                for name, (program, arguments) in self.programs.items()
-                if name in names
-            }
+    def compile(self, names: Sequence[str], watch: Watcher = unwatched) -> None:
+        """Compile what is needed for these names, ``rows`` being that of the clean pass, and was not compiled yet.
+
+        Args:
+            names: What will be asked of ``start``.
+            watch: Called with events.
+        """
+        needed = [name for name in self._needed(names) if name not in self.compiled]
+        self.compiled.update(compile_ahead({name: partial(self._lower, name) for name in needed}, watch))
+
+    def start(
+        self, numbers: np.ndarray, images: np.ndarray, ids: np.ndarray, names: Sequence[str]
+    ) -> tuple[Clean, Result]:
+        """Start the clean pass and methods on a batch; nothing here waits for the device.
+
+        Args:
+            numbers: Rows of the source.
+            images: ``(batch, *in)``.
+            ids: Their 64-bit ids.
+            names: Methods whose maps are wanted, and ``rows`` for the clean pass, which comes in any case.
+        """
+        self.compile(names)
+        first, *others = self._needed(names)
+        score = select_images(self.score, self.axes, numbers)
+        x, words = jax.device_put((images, id_words(ids)))
+        results: Result = {}
+        if first == CLEAN:
+            clean: Clean = self.compiled[CLEAN].call(score, x)
+        else:
+            clean, results = self.compiled[first].call(score, x, words, self.key, self._arguments(self.together))
+        resolved = Score(score.model, clean.target, score.extras)
+        for name in others:
+            results[name] = self.compiled[name].call(resolved, x, words, self.key, self.programs[name][1])
+        return clean, {name: found for name, found in results.items() if name in names}
 
     @cached_property
-    def shapes(self) -> dict[str, tuple[jax.ShapeDtypeStruct, dict[str, jax.ShapeDtypeStruct]]]:
+    def shapes(self) -> Shapes:
         """Return, per method, the shape of a batch of maps and of its figures, without running anything."""
-        images = np.zeros((self.batch, *self.shape), np.float32)
-        score = select_images(self.score, self.axes, np.zeros(self.batch, int))
-        target = jax.eval_shape(clean_pass, score, images).target
-        resolved, key = Score(score.model, target, score.extras), self.key
-        return {
-            name: jax.eval_shape(
-                lambda score, arguments, program=program: explain_batch(
-                    score, images, id_words(np.zeros(self.batch)), key, arguments, program=program
-                ),
-                resolved,
-                arguments,
-            )
-            for name, (program, arguments) in self.programs.items()
-        }
+        with self._precision:
+            return {
+                name: explain_batch.eval_shape(*self._method_shapes, arguments, program=program)
+                for name, (program, arguments) in self.programs.items()
+            }
+
+    def _needed(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the programs that give these results, that with the clean pass first."""
+        shared = self.together if any(name in names for name in (ROWS, *self.together)) else ()
+        return [", ".join((CLEAN, *shared)), *(name for name in self.programs if name in names and name not in shared)]
+
+    def _lower(self, name: str) -> Any:
+        with self._precision:
+            if name == CLEAN:
+                return clean_pass.lower(self._score_shapes, self._image_shapes)
+            if name in self.programs:
+                program, arguments = self.programs[name]
+                return explain_batch.lower(*self._method_shapes, arguments, program=program)
+            programs = tuple((name, self.programs[name][0]) for name in self.together)
+            _, *rest = self._method_shapes
+            return _explain_together.lower(self._score_shapes, *rest, self._arguments(self.together), programs=programs)
+
+    def _arguments(self, names: Sequence[str]) -> dict[str, Arguments]:
+        return {name: self.programs[name][1] for name in names}
+
+    @property
+    def _precision(self) -> Any:
+        return tracing_at(self.job.request.precision)
+
+    @cached_property
+    def _score_shapes(self) -> Score:
+        return select_images(self.score, self.axes, np.zeros(self.batch, int))
+
+    @property
+    def _image_shapes(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((self.batch, *self.shape), np.float32)
+
+    @cached_property
+    def _clean_shapes(self) -> Clean:
+        with self._precision:
+            return clean_pass.eval_shape(self._score_shapes, self._image_shapes)
+
+    @cached_property
+    def _method_shapes(self) -> tuple[Any, ...]:
+        """The first arguments of every method's program."""
+        score = Score(self.score.model, self._clean_shapes.target, self.score.extras)
+        return score, self._image_shapes, jax.ShapeDtypeStruct((self.batch, 2), np.uint32), self.key
+
+
+@partial(jax.jit, static_argnames="programs")
+def _explain_together(
+    score: Score,
+    x: Array,
+    words: Array,
+    key: Array,
+    arguments: Mapping[str, Arguments],
+    *,
+    programs: tuple[tuple[str, Program], ...],
+) -> tuple[Clean, Result]:
+    """Run the clean pass and methods in one program; what they have in common is computed once."""
+    clean = clean_pass(score, x)
+    resolved = Score(score.model, clean.target, score.extras)
+    return clean, {
+        name: explain_batch(resolved, x, words, key, arguments[name], program=program) for name, program in programs
+    }
 
 
 def padded(rows: Rows, batch: int) -> Rows:

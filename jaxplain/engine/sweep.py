@@ -126,12 +126,16 @@ def sweep(
         shard_rows = _shard_rows(len(rows), work.batch, 4 * prod(shape))
         kept = ScoresInMemory() if scores is None else scores
         kept.open(len(rows), shape, shard_rows, work.identity(settings.precision), rows)
-        watch(Started("sweep", len(rows), facts={"orders": len(ranked), "masks": len(steps.inner)}))
-        done = kept.finished()
-        for shard in range(-(-len(rows) // shard_rows))[shards]:
-            first, last = shard * shard_rows, min((shard + 1) * shard_rows, len(rows))
-            if shard not in done:
-                kept.put(shard, first, *work.shard(first, last))
+        numbers = range(-(-len(rows) // shard_rows))[shards]
+        ranges = {shard: (shard * shard_rows, min((shard + 1) * shard_rows, len(rows))) for shard in numbers}
+        done = {shard: ranges.pop(shard) for shard in sorted(kept.finished()) if shard in ranges}
+        there = sum(last - first for first, last in done.values())
+        if ranges:
+            work.compile(watch)
+        swept = work.sweep(ranges.values())
+        watch(Started("sweep", len(rows), there, {"orders": len(ranked), "masks": len(steps.inner)}))
+        for (shard, (first, last)), found in zip(ranges.items(), swept, strict=True):
+            kept.put(shard, first, *found)
             watch(Advanced("sweep", last - first, f"shard {shard}"))
         watch(Finished("sweep", time.perf_counter() - began))
     if len(kept.finished()) * shard_rows < len(rows):

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,9 +14,20 @@ import numpy as np
 from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
 from jaxplain.engine.ahead import read_ahead
+from jaxplain.engine.compiling import compile_ahead
+from jaxplain.engine.events import Watcher
 from jaxplain.engine.lift import id_words
 from jaxplain.engine.masking import blank_batch, score_batch, sweep_batch
 from jaxplain.io.sources.base import Rows, Source
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One batch of a range: rows of the source, how many of them count, and whether it is the range's last."""
+
+    numbers: np.ndarray
+    kept: int
+    last: bool
 
 
 class SweepWork:
@@ -44,41 +57,58 @@ class SweepWork:
         self.shared_blank = blank[0] if isinstance(baseline, Constant) else None
         self.n_labels = blank.shape[1]
 
-    def shard(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sweep a range of images.
+    def compile(self, watch: Watcher) -> None:
+        """Compile the program of all masks, which ``sweep`` needs.
 
-        Returns:
-            Scores ``(rows, orders, 2, steps, labels)``, and ``(rows, 2, labels)`` of the full and the blank images.
+        Args:
+            watch: Called with events.
         """
-        pieces: list[Any] = []
-        waiting: Any = None
-        for batch in self._batches(first, last):
-            # The device works on this batch while the scores of the one before are fetched and the next is read.
-            ahead = self._sweep(batch)
-            if waiting is not None:
-                pieces.append(jax.device_get(waiting))
-            waiting = ahead
-        pieces.append(jax.device_get(waiting))
-        scores, full, blank = (np.concatenate(part)[: last - first] for part in zip(*pieces, strict=True))
-        return scores, np.stack([full, blank], axis=1)
+        image = jax.ShapeDtypeStruct((self.batch, *self.source.shape), np.float32)
+        lower = partial(sweep_batch.lower, self.model, image, image, self.ranks, self.counts)
+        self._masks = compile_ahead({"masks": lower}, watch)["masks"].call
 
-    def _batches(self, first: int, last: int) -> Iterator[Rows]:
-        starts = range(first, last, self.batch)
-        chosen = [self.rows[np.minimum(np.arange(start, start + self.batch), last - 1)] for start in starts]
-        for _, batch in read_ahead(self.source.read, chosen):
-            yield batch
+    def sweep(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Sweep ranges of images, one after the other.
+
+        The device works on one batch while the scores of the one before are fetched and the next is read, also across
+        ranges.
+
+        Args:
+            ranges: First image and the one after the last.
+
+        Yields:
+            For each range, scores ``(rows, orders, 2, steps, labels)``, and ``(rows, 2, labels)`` of the full and the
+            blank images.
+        """
+        fetched: list[Any] = []
+        waiting: Any = None
+        for piece, batch in read_ahead(lambda piece: self.source.read(piece.numbers), self._pieces(ranges)):
+            started = piece, self._sweep(batch)
+            if waiting is not None:
+                yield from _landed(fetched, *waiting)
+            waiting = started
+        if waiting is not None:
+            yield from _landed(fetched, *waiting)
+
+    def _pieces(self, ranges: Iterable[tuple[int, int]]) -> Iterator["_Piece"]:
+        for first, last in ranges:
+            for start in range(first, last, self.batch):
+                numbers = self.rows[np.minimum(np.arange(start, start + self.batch), last - 1)]
+                yield _Piece(numbers, min(self.batch, last - start), start + self.batch >= last)
 
     def _sweep(self, batch: Rows) -> tuple[Any, Any, Any]:
-        images, blank = jnp.asarray(batch.image), self._blank(batch.image, batch.id)
+        """Start a batch."""
+        images = jax.device_put(batch.image)
+        blank = self._blank(images, batch.id)
         full = score_batch(self.model, images)
         if self.shared_blank is None:
             blank_scores: Any = score_batch(self.model, blank)
         else:
             blank_scores = np.broadcast_to(self.shared_blank, full.shape)
-        return sweep_batch(self.model, images, blank, self.ranks, self.counts), full, blank_scores
+        return self._masks(self.model, images, blank, self.ranks, self.counts), full, blank_scores
 
-    def _blank(self, images: np.ndarray, ids: np.ndarray) -> Any:
-        return blank_batch(self.baseline, jnp.asarray(images), jnp.asarray(id_words(ids)), self.key)
+    def _blank(self, images: Any, ids: np.ndarray) -> Any:
+        return blank_batch(self.baseline, images, id_words(ids), self.key)
 
     def identity(self, precision: str) -> str:
         """Hash what decides the scores; the network's code is not in it, but its parameters are."""
@@ -87,3 +117,12 @@ class SweepWork:
         for leaf in jax.tree.leaves((self.rows, self.ranks, self.counts, self.baseline, self.model.params)):
             total.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
         return total.hexdigest()
+
+
+def _landed(fetched: list[Any], piece: _Piece, found: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Fetch a batch; yield the range that it ends."""
+    fetched.append([part[: piece.kept] for part in jax.device_get(found)])
+    if piece.last:
+        scores, full, blank = (np.concatenate(part) for part in zip(*fetched, strict=True))
+        fetched.clear()
+        yield scores, np.stack([full, blank], axis=1)

@@ -45,6 +45,23 @@ def test_a_run_is_shown(terminal):
     assert "\x1b[31m" not in shown
 
 
+def test_programs_are_shown_one_by_one():
+    shown = played(
+        False,
+        Started("compile", 2),
+        Advanced("compile", 0, "gradient"),
+        Advanced("compile", 1, "gradient: 0.5 s to trace, 1.2 s to compile"),
+        Advanced("compile", 1, "smoothgrad: 0.6 s to trace, 1.4 s to compile"),
+        Finished("compile", 2.0, {"programs": {"gradient": [0.5, 1.2], "smoothgrad": [0.6, 1.4]}}),
+    )
+    assert shown.splitlines() == [
+        "compiling: 2 programs",
+        "compiling: 1/2 programs, gradient: 0.5 s to trace, 1.2 s to compile",
+        "compiling: 2/2 programs, smoothgrad: 0.6 s to trace, 1.4 s to compile",
+        "compiling: done",
+    ]
+
+
 def test_lines_come_per_shard():
     events = [Advanced("explain", 1, f"shard {number // 5}") for number in range(20)]
     shown = played(False, Started("explain", 20), *events, Finished("explain", 1.0))

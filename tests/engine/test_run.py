@@ -1,5 +1,6 @@
 """The run: what it stores, how it goes on after a stop, what it refuses, what it quarantines."""
 
+import contextlib
 import dataclasses
 import errno
 import time
@@ -10,14 +11,14 @@ import pytest
 
 import jaxplain
 from jaxplain import InputError, Logit, Logits
-from jaxplain.engine.events import Advanced, Noted
+from jaxplain.engine.events import Advanced, Noted, Started
 from jaxplain.engine.finalize import finalize
 from jaxplain.engine.job import Explanation
 from jaxplain.engine.partials import finalize_partials
 from jaxplain.engine.run import run
 from jaxplain.io.encoding import ERROR_BOUND
 from jaxplain.testing import tol
-from jaxplain.testing.compiles import count_compiles
+from jaxplain.testing.compiles import Count, count_compiles
 from jaxplain.testing.networks import images, smooth_network
 from tests.engine.places import EXPLANATIONS, content, job, place, source
 
@@ -95,7 +96,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(undisturbed, after):
     steps = []
 
     def stop(event):
-        if isinstance(event, Advanced):
+        if isinstance(event, Advanced) and event.stage == "explain":
             steps.append(event)
             if len(steps) > after:
                 raise Killed
@@ -121,6 +122,52 @@ def test_a_method_can_be_added_and_nothing_else_is_touched(undisturbed):
     assert after == content(undisturbed[1])
 
 
+def test_methods_that_share_a_program_end_with_the_same_bytes_when_only_some_are_missing():
+    """A kill between two markers of a shard leaves such a state; float32 maps would show one bit."""
+    where, storage = place()
+    run(job(store="float32"), source(bad=[5]), where)
+    before = content(storage)
+    assert where.manifest.read()["plan"]["together"] == ["gradient", "cam"]
+    for name, shard in (("cam", 1), ("sg", 1), ("gradient", 3), ("rows", 4)):
+        where.ledger.unmark(name, shard)
+    steps = []
+    summary = run(job(store="float32"), source(bad=[5]), place(storage.url)[0], watch=steps.append)
+    assert summary.images == 8 + 8 + 5
+    assert set(summary.compiled) == {"clean pass, gradient, cam", "sg"}
+    assert content(storage) == before
+
+
+def test_sharing_a_program_changes_rounding_only():
+    maps = {}
+    for together in (True, False):
+        where, storage = place()
+        run(job(store="float32", together=together), source(10), where)
+        maps[together] = {name: jaxplain.open(storage.url).maps(name)[:] for name in ("gradient", "cam")}
+    for name, want in maps[False].items():
+        np.testing.assert_allclose(maps[True][name], want, **tol(np.float32, terms=100, scale=np.abs(want).max()))
+
+
+def test_every_program_is_compiled_before_the_first_batch():
+    """The stream compiles nothing, ragged batches included."""
+    seen, stream = [], contextlib.ExitStack()
+
+    def watch(event):
+        seen.append(event)
+        if isinstance(event, Started) and event.stage == "explain":
+            seen.append(stream.enter_context(count_compiles()))
+
+    where, _ = place()
+    with stream:
+        summary = run(job(), source(11), where, watch=watch)
+    counts = [event for event in seen if isinstance(event, Count)]
+    assert [count.programs for count in counts] == [0]
+    stages = [event.stage for event in seen if not isinstance(event, Count)]
+    assert stages.index("compile") < stages.index("explain")
+    assert "compile" not in stages[stages.index("explain") :]
+    assert set(summary.compiled) == {"clean pass, gradient, cam", "sg", "ig"}
+    assert all(one.compile_seconds > 0 and one.trace_seconds > 0 for one in summary.compiled.values())
+
+
 def test_shards_and_batches_change_rounding_only(undisturbed):
     _, storage = undisturbed
     want = jaxplain.open(storage.url).maps("sg")[:]
@@ -134,7 +181,7 @@ def test_shards_and_batches_change_rounding_only(undisturbed):
 def test_exact_storage_and_several_targets():
     where, storage = place()
     target = Logits(np.array([4, 1]))
-    run(job(EXPLANATIONS[:1], target=target, store="float32"), source(10), where)
+    run(job(EXPLANATIONS[:1], target=target, store="float32", together=False), source(10), where)
     store = jaxplain.open(storage.url)
     want = jaxplain.explain(smooth_network(), images(10), target, method="gradient", batch=4)
     np.testing.assert_array_equal(store.maps("gradient")[:], want)
@@ -145,7 +192,7 @@ def test_exact_storage_and_several_targets():
 def test_a_label_per_image_follows_the_rows():
     labels = np.arange(10) % 5
     where, storage = place()
-    run(job(EXPLANATIONS[:1], target=Logit(labels), store="float32"), source(10), where)
+    run(job(EXPLANATIONS[:1], target=Logit(labels), store="float32", together=False), source(10), where)
     want = jaxplain.explain(smooth_network(), images(10), Logit(labels), method="gradient", batch=4)
     np.testing.assert_array_equal(jaxplain.open(storage.url).maps("gradient")[:], want)
     np.testing.assert_array_equal(jaxplain.open(storage.url).rows("target"), labels)
@@ -290,11 +337,11 @@ def test_planning_halves_the_batch_when_memory_runs_out(monkeypatch):
 
     real = open_run._trial
 
-    def trial(job, source, plan):
-        tried.append(plan.batch)
-        if plan.batch > 8:
+    def trial(step, source, watch):
+        tried.append(step.batch)
+        if step.batch > 8:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return real(job, source, plan)
+        return real(step, source, watch)
 
     monkeypatch.setattr(open_run, "_trial", trial)
     where, storage = place()
