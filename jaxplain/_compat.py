@@ -230,3 +230,10 @@ def bind_cond(equation: Equation, branches: Sequence[Callable[..., Any]], inputs
 def is_literal(atom: Any) -> bool:
     """Tell a constant written into an equation from a variable."""
     return isinstance(atom, Literal_)
+
+
+def forget_compile_cache() -> None:
+    """Let JAX look anew at its settings of the persistent compile cache, which it does at the first program only."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    compilation_cache.reset_cache()

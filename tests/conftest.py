@@ -7,6 +7,8 @@ import os
 # Tests marked `optimized` run in a process of their own, for which the Makefile sets XLA_FLAGS.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Jobs keep no compiled programs in the home folder of whoever runs the tests.
+os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 
 import itertools
 from collections.abc import Iterator

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxplain.cli.build import Built, build, write_origin
+from jaxplain.cli.compile_cache import compile_cache
 from jaxplain.cli.globals import make_globals, up_to_date
 from jaxplain.cli.jobfile import JobFile, load_job
 from jaxplain.cli.other_job import refuse_other_job
@@ -33,6 +34,7 @@ class Summary:
         images_per_second: Of those.
         seconds: Time of explaining, planning and compilation apart.
         planning_seconds: Time of planning and compilation.
+        programs: Seconds of tracing and of compiling every program, by its name.
         waiting_share: Share of the time of explaining in which the device waited for input.
         peak_bytes: Largest memory of this process so far.
         quarantined: Images that were left out, also by earlier runs.
@@ -49,6 +51,7 @@ class Summary:
     images_per_second: float
     seconds: float
     planning_seconds: float
+    programs: dict[str, tuple[float, float]]
     waiting_share: float
     peak_bytes: int
     quarantined: tuple[Quarantined, ...]
@@ -81,6 +84,11 @@ def run(job_file: str | Path, *, set: Iterable[str] = (), replan: bool = False, 
 
 def run_job(file: JobFile, *, replan: bool = False, watch: Watcher = unwatched) -> Summary:
     """Run a job that was read already; see ``run``."""
+    with compile_cache(file, watch) as watch:
+        return _run(file, replan, watch)
+
+
+def _run(file: JobFile, replan: bool, watch: Watcher) -> Summary:
     built = build(file, watch)
     try:
         refuse_other_job(built.job, built.storage)
@@ -96,6 +104,7 @@ def run_job(file: JobFile, *, replan: bool = False, watch: Watcher = unwatched) 
             images_per_second=done.images_per_second,
             seconds=done.seconds,
             planning_seconds=done.planning_seconds,
+            programs={name: (one.trace_seconds, one.compile_seconds) for name, one in done.compiled.items()},
             waiting_share=done.waiting / done.seconds if done.seconds else 0.0,
             peak_bytes=_peak_bytes(),
             quarantined=quarantined(store, built.source.reasons),
@@ -133,6 +142,9 @@ def _keep_facts(built: Built, summary: Summary) -> None:
         "images per second": round(summary.images_per_second, 1),
         "seconds of explaining": round(summary.seconds, 1),
         "seconds of planning and compilation": round(summary.planning_seconds, 1),
+        "seconds of tracing and compiling": {
+            name: [round(seconds, 2) for seconds in both] for name, both in summary.programs.items()
+        },
         "share of time waiting for input": round(summary.waiting_share, 3),
         "peak memory (MB)": round(summary.peak_bytes / 1e6),
         "images in the last run": summary.images,

@@ -18,6 +18,7 @@ from jaxplain.cli.sections import (
     ModelSection,
     PepprSection,
     PlanSection,
+    RunSection,
     SourceSection,
     TargetSection,
 )
@@ -33,6 +34,7 @@ SECTIONS = {
     "aggregate": AggregateSection,
     "peppr": PepprSection,
     "plan": PlanSection,
+    "run": RunSection,
 }
 VALUES = {"output": str, "seed": int, "max_bad": int}
 KEYS = (*SECTIONS, "methods", *VALUES)
@@ -58,6 +60,7 @@ class JobFile:
         aggregate: How maps become global maps.
         peppr: The sweeps.
         plan: What is asked of the plan.
+        run: How the job is worked on.
         seed: Seed of all noise.
         max_bad: Most images that may be quarantined; None for any number.
     """
@@ -74,6 +77,7 @@ class JobFile:
     target: TargetSection = field(default_factory=TargetSection)
     aggregate: AggregateSection = field(default_factory=AggregateSection)
     plan: PlanSection = field(default_factory=PlanSection)
+    run: RunSection = field(default_factory=RunSection)
     peppr: PepprSection = field(default_factory=PepprSection)
     seed: int = 0
     max_bad: int | None = None

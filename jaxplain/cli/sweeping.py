@@ -9,6 +9,7 @@ from jaxplain._errors import InputError, unknown
 from jaxplain.aggregate.steps import FRACTIONS
 from jaxplain.cli.baselines import read_baseline
 from jaxplain.cli.build import Built, build
+from jaxplain.cli.compile_cache import compile_cache
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.sections import PepprSection
@@ -47,6 +48,11 @@ def sweep_job(file: JobFile, *, watch: Watcher) -> Swept:
     Raises:
         InputError: There is no finished run, or a key of ``[peppr]`` does not fit.
     """
+    with compile_cache(file, watch) as watch:
+        return _swept(file, watch)
+
+
+def _swept(file: JobFile, watch: Watcher) -> Swept:
     built = build(file, watch)
     try:
         store = Store(built.storage)
