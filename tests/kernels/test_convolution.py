@@ -40,6 +40,14 @@ def test_every_form_has_cases():
     assert min(chosen.count(form) for form in ("pointwise", "coarse", "turned")) >= 4, chosen
 
 
+def test_strided_volumes_are_never_pulled_back_by_a_dilated_convolution():
+    """XLA:CPU takes seconds for it."""
+    for kernel in ((3, 3, 3, 4, 8), (3, 7, 7, 1, 8)):
+        case = ((1, 8, 8, 8, kernel[3]), kernel, {"padding": "SAME", "window_strides": (2, 2, 2)})
+        x, weights = (jax.ShapeDtypeStruct(size, jnp.float64) for size in case[:2])
+        assert OP.choose(problem_of(x, weights, plain_and_spec(case)[1])).name == "coarse"
+
+
 def test_bfloat16_keeps_its_dtype():
     plain, spec = plain_and_spec(SMALL["stem"])
     x, kernel = (jnp.ones(size, jnp.bfloat16) for size in SMALL["stem"][:2])

@@ -64,11 +64,17 @@ LARGE: dict[str, Case] = {
     "gray stem": ((8, 224, 224, 1), (3, 3, 1, 32), {"padding": ((1, 1), (1, 1)), "window_strides": (2, 2)}),
     "convnext stem": ((8, 224, 224, 3), (4, 4, 3, 96), {"padding": "VALID", "window_strides": (4, 4)}),
     "convnext 2x2": ((8, 56, 56, 96), (2, 2, 96, 192), {"padding": "VALID", "window_strides": (2, 2)}),
-    "resnet3d stem": (
-        (1, 8, 112, 112, 3),
+    "resnet3d stem, small": (
+        (1, 4, 28, 28, 3),
         (3, 7, 7, 3, 64),
         {"padding": ((1, 1), (3, 3), (3, 3)), "window_strides": (1, 2, 2)},
     ),
+    "resnet3d 3x3x3, strided": (
+        (1, 4, 14, 14, 64),
+        (3, 3, 3, 64, 128),
+        {"padding": ((1, 1),) * 3, "window_strides": (2, 2, 2)},
+    ),
+    "resnet3d 3x3x3": ((1, 4, 14, 14, 64), (3, 3, 3, 64, 64), {"padding": "SAME"}),
     "unet, up": ((4, 28, 28, 128), (2, 2, 128, 64), {"padding": ((1, 1), (1, 1)), "lhs_dilation": (2, 2)}),
     "vit patches": ((8, 224, 224, 3), (16, 16, 3, 768), {"padding": "VALID", "window_strides": (16, 16)}),
 }
