@@ -9,14 +9,15 @@ from jaxplain import Logits, Score
 from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.testing import tol
 from jaxplain.testing.networks import images, relu_network
-from jaxplain_kernels.convolution import convolve, onednn
+from jaxplain_kernels import optional
+from jaxplain_kernels.convolution import convolve
 from jaxplain_kernels.convolution.api import OP, problem_of
 from jaxplain_kernels.convolution.cases import SMALL, plain_and_spec
 
 
 def test_without_it_the_reason_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(onednn, "import_module", lambda name: __import__("no_such_module_of_this_name"))
-    onednn.native.cache_clear()
+    monkeypatch.setattr(optional, "import_module", lambda name: __import__("no_such_module_of_this_name"))
+    optional.native.cache_clear()
     try:
         _, spec = plain_and_spec(SMALL["same"])
         x, kernel = (jnp.ones(shape) for shape in SMALL["same"][:2])
@@ -24,19 +25,19 @@ def test_without_it_the_reason_names_the_remedy(monkeypatch):
         with pytest.raises(NotImplementedError, match="not installed; `make native` builds it"):
             convolve(x, kernel, spec, implementation="onednn")
     finally:
-        onednn.native.cache_clear()
+        optional.native.cache_clear()
 
 
 def test_a_library_that_does_not_load_is_a_reason(monkeypatch):
     def broken(name):
         raise OSError("libgomp.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(onednn, "import_module", broken)
-    onednn.native.cache_clear()
+    monkeypatch.setattr(optional, "import_module", broken)
+    optional.native.cache_clear()
     try:
-        assert "does not load: libgomp" in onednn.native()[1]
+        assert "does not load: libgomp" in optional.native()[1]
     finally:
-        onednn.native.cache_clear()
+        optional.native.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["same", "stem", "stem, stride 3", "patches", "pointwise"])

@@ -1,28 +1,14 @@
 """The form that oneDNN computes, where the optional distribution jaxplain-native (kernels/native) is installed."""
 
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import jax
 from jax import lax
 
 from jaxplain_kernels.convolution.xla import pull_back_coarse
+from jaxplain_kernels.optional import native
 
 Array = jax.Array
-
-
-@cache
-def native() -> tuple[Any, str]:
-    """Return the module, or None and why it is not there. It is looked up by name: nothing here needs it."""
-    try:
-        module = import_module("jaxplain_native")
-        module.onednn_version()
-    except ModuleNotFoundError:
-        return None, "jaxplain-native is not installed; `make native` builds it"
-    except (ImportError, OSError, AttributeError) as error:  # built for another system, or half installed
-        return None, f"jaxplain-native does not load: {error}"
-    return module, ""
 
 
 def refusal(x: Any, kernel: Any, spec: Any) -> str:

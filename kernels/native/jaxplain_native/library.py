@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 PACK, CONVOLVE = "jaxplain_native_pack", "jaxplain_native_convolve"
+POOL, SEND_BACK = "jaxplain_native_pool", "jaxplain_native_send_back"
 
 
 @cache
@@ -16,7 +17,7 @@ def library() -> ctypes.CDLL:
     found.jaxplain_native_plan.restype = ctypes.c_int64
     found.jaxplain_native_plan.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64]
     found.jaxplain_native_onednn.restype = ctypes.c_char_p
-    for name in (PACK, CONVOLVE):
+    for name in (PACK, CONVOLVE, POOL, SEND_BACK):
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(found, name)), platform="cpu")
     return found
 

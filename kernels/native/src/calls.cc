@@ -7,6 +7,7 @@
 
 #include "parallel.h"
 #include "primitives.h"
+#include "vectors.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace jaxplain {
@@ -62,8 +63,6 @@ ffi::Error Pack(Floats weights, Written packed, Values geometry) {
 
 // These two come after the primitive, while a task's result is in the cache, and not as oneDNN's post-operations: its
 // ReLU makes zeros of NaN, and its addition of an array took longer than XLA's own pass (oneDNN 3.2).
-#define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default"), optimize("O3")))
-
 FOR_EVERY_CPU void Add(float* __restrict to, const float* __restrict from, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] += from[i];
 }
