@@ -51,8 +51,8 @@ def mask_blend(image: Array, baseline: Array, masks: Array, shifts: Array, *, im
     Example:
         >>> import jax.numpy as jnp
         >>> image = jnp.array([6.0, 6.0, 6.0, 6.0])
-        >>> mask_blend(image, 0 * image, jnp.array([[1.0, 0.0]]), jnp.array([[1]]))
-        Array([[5.       , 3.       , 1.0000001, 1.0000001]], dtype=float32)
+        >>> jnp.round(mask_blend(image, 0 * image, jnp.array([[1.0, 0.0]]), jnp.array([[1]])))
+        Array([[6., 4., 2., 0.]], dtype=float32)
     """
     spec = Spec(image.shape, image.dtype, masks.shape[1:], len(masks))
     found: Array = OP.run(spec, image, baseline, masks, shifts, implementation=implementation)

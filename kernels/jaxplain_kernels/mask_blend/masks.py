@@ -49,8 +49,8 @@ def upsample(masks: Array, shifts: Array, *, shape: tuple[int, ...]) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> upsample(jnp.array([[1.0, 0.0]]), jnp.array([[1]]), shape=(4,))
-        Array([[0.8333333, 0.5      , 0.1666667, 0.1666667]], dtype=float32)
+        >>> jnp.round(upsample(jnp.array([[1.0, 0.0]]), jnp.array([[1]]), shape=(4,)), 2)
+        Array([[1.  , 0.67, 0.33, 0.  ]], dtype=float32)
     """
     found = masks
     for weights in axis_weights(masks.dtype, masks.shape[1:], shifts, shape):
@@ -104,8 +104,8 @@ def spread(collected: Array, *, shape: tuple[int, ...]) -> Array:
     Example:
         >>> import jax.numpy as jnp
         >>> masks, shifts, scores = jnp.eye(2), jnp.array([[0], [1]]), jnp.array([[2.0], [4.0]])
-        >>> spread(collect(scores, masks, shifts, shape=(4,)), shape=(4,))
-        Array([[2.3333333, 3.6666667, 3.6666667, 3.6666667]], dtype=float32)
+        >>> jnp.round(spread(collect(scores, masks, shifts, shape=(4,)), shape=(4,)), 2)
+        Array([[1.33, 3.33, 4.  , 4.67]], dtype=float32)
     """
     found, grid = collected, collected.shape[1 + len(shape) :]
     for axis, (size, cells) in enumerate(zip(shape, grid, strict=True)):
