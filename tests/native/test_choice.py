@@ -59,6 +59,13 @@ def test_the_form_agrees_with_xla_backward_too(name):
         np.testing.assert_allclose(one, other, **tol(np.float32, terms=1000, scale=float(jnp.abs(other).max())))
 
 
+def test_a_strided_kernel_of_one_position_is_left_to_the_product():
+    pytest.importorskip("jaxplain_native")
+    _, spec = plain_and_spec(SMALL["pointwise, strided"])
+    x, kernel = (jnp.ones(shape) for shape in SMALL["pointwise, strided"][:2])
+    assert OP.choose(problem_of(x, kernel, spec), platform="cpu").name == "pointwise"
+
+
 def test_every_convolution_of_a_network_is_placed():
     pytest.importorskip("jaxplain_native")
     x = jnp.asarray(images(3))

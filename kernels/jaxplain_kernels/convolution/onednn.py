@@ -5,15 +5,15 @@ from typing import Any
 import jax
 from jax import lax
 
+from jaxplain_kernels import optional
 from jaxplain_kernels.convolution.xla import pull_back_coarse
-from jaxplain_kernels.optional import native
 
 Array = jax.Array
 
 
 def refusal(x: Any, kernel: Any, spec: Any) -> str:
     """Return why oneDNN cannot serve a convolution of these shapes and dtypes, or ``""``."""
-    module, reason = native()
+    module, reason = optional.native()
     return reason if module is None else str(module.refusal(x, kernel, spec))
 
 
@@ -26,7 +26,7 @@ def convolve(x: Array, kernel: Array, spec: Any, *, coarse: bool = False) -> Arr
         spec: The settings.
         coarse: Whether the cotangent is brought to the input on its own grid, by oneDNN too.
     """
-    found: Array = native()[0].convolve(x, kernel, spec, pull=_pull_back_coarse if coarse else None)
+    found: Array = optional.native()[0].convolve(x, kernel, spec, pull=_pull_back_coarse if coarse else None)
     return found
 
 

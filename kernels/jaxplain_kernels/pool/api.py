@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
+from jaxplain_kernels import optional
 from jaxplain_kernels.choice import Form, Op, Winner
-from jaxplain_kernels.optional import native
 from jaxplain_kernels.pool.xla import pool_with_winners, send_back
 
 Array = jax.Array
@@ -100,7 +100,7 @@ _pool.defvjp(_forward, _backward)
 def _no_native(spec: Spec, platform: str) -> str:
     if platform != "cpu":
         return "it serves CPUs"
-    module, reason = native()
+    module, reason = optional.native()
     if module is None:
         return reason
     if spec.dtype != "float32":
@@ -119,7 +119,7 @@ def _native(spec: Spec, x: Array) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _with_winners(spec: Spec, x: Array) -> tuple[Array, Array]:
-    found: tuple[Array, Array] = native()[0].pool_with_winners(x, spec.window, spec.strides, spec.padding)
+    found: tuple[Array, Array] = optional.native()[0].pool_with_winners(x, spec.window, spec.strides, spec.padding)
     return found
 
 
@@ -135,7 +135,7 @@ def _with_winners_backward(spec: Spec, winners: Array, cotangents: tuple[Array, 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _sent_back(spec: Spec, winners: Array, cotangent: Array) -> Array:
     """Send cotangents back natively; what derivatives of this need is left to XLA."""
-    found: Array = native()[0].send_back(cotangent, winners, *spec[:4])
+    found: Array = optional.native()[0].send_back(cotangent, winners, *spec[:4])
     return found
 
 
