@@ -49,8 +49,8 @@ def upsample(masks: Array, shifts: Array, *, shape: tuple[int, ...]) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> jnp.round(upsample(jnp.array([[1.0, 0.0]]), jnp.array([[1]]), shape=(4,)), 2)
-        Array([[1.  , 0.67, 0.33, 0.  ]], dtype=float32)
+        >>> jnp.round(upsample(jnp.array([[3.0, 0.0]]), jnp.array([[1]]), shape=(4,)))
+        Array([[3., 2., 1., 0.]], dtype=float32)
     """
     found = masks
     for weights in axis_weights(masks.dtype, masks.shape[1:], shifts, shape):
@@ -103,9 +103,9 @@ def spread(collected: Array, *, shape: tuple[int, ...]) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> masks, shifts, scores = jnp.eye(2), jnp.array([[0], [1]]), jnp.array([[2.0], [4.0]])
-        >>> jnp.round(spread(collect(scores, masks, shifts, shape=(4,)), shape=(4,)), 2)
-        Array([[1.33, 3.33, 4.  , 4.67]], dtype=float32)
+        >>> masks, shifts, scores = jnp.eye(2), jnp.array([[0], [1]]), jnp.array([[6.0], [12.0]])
+        >>> jnp.round(spread(collect(scores, masks, shifts, shape=(4,)), shape=(4,)))
+        Array([[ 4., 10., 12., 14.]], dtype=float32)
     """
     found, grid = collected, collected.shape[1 + len(shape) :]
     for axis, (size, cells) in enumerate(zip(shape, grid, strict=True)):
