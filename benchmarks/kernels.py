@@ -89,8 +89,8 @@ def moments(case: Any) -> Setting:
 
 def noise_fold(case: Any) -> Setting:
     """A key for every copy."""
-    copies, *shape = case
-    spec = NoiseSpec(tuple(shape), jnp.dtype("float32"), "threefry2x32")
+    copies, shape = case
+    spec = NoiseSpec(shape, jnp.dtype("float32"), "threefry2x32")
     return Setting(spec, (jax.random.split(jax.random.key(0), copies),), (0,))
 
 

@@ -76,7 +76,7 @@ def runner(open_peer: Open, subject: Subject, setting: Setting) -> Iterator[Call
         def run() -> np.ndarray:
             with setting.autocast():
                 maps = explain(host.to(setting.device), host_labels.to(setting.device))
-            return maps.detach().cpu().numpy() if isinstance(maps, torch.Tensor) else maps
+            return maps.detach().float().cpu().numpy() if isinstance(maps, torch.Tensor) else maps
 
         yield run
 

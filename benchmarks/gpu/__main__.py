@@ -11,7 +11,6 @@ import json
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -81,7 +80,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the record; by default benchmarks/results/<device>")
     parser.add_argument("--small", action="store_true", help="tiny inputs, to see that everything runs")
     chosen = parser.parse_args()
-    warnings.filterwarnings("ignore", module="captum")  # it tells at every call what it sets by itself
     clock, began = Clock(60 * chosen.minutes), time.perf_counter()
     folder = chosen.out or RESULTS / jax.devices()[0].device_kind.lower().replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)

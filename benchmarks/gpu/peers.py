@@ -5,26 +5,41 @@ an inner batch as large as the images are; ``torch.compile`` serves where no hoo
 of both are compared beside the speed.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.gpu.clock import LEFT_OUT, Clock
 from benchmarks.timing import cell, interleaved
+from jaxplain.engine.precision import Precision
 
 METHODS = ("gradient", "integrated_gradients", "smoothgrad", "grad_cam")
-PRECISIONS = {"bf16": "bfloat16", "fast": "float32"}
+PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "fast": "float32"}
 
 Row = dict[str, Any]
 
 
-def rows(network: str, clock: Clock, *, device: str, batch: int, samples: int, size: int, rounds: int) -> Iterator[Row]:
+WAYS = ("eager", "compiled")
+
+
+def rows(
+    network: str,
+    clock: Clock,
+    *,
+    device: str,
+    batch: int,
+    samples: int,
+    size: int,
+    rounds: int,
+    ways: tuple[str, ...] = WAYS,
+) -> Iterator[Row]:
     """Yield a row per method, precision and way of Captum, the most telling first."""
     try:
         import torch
 
         from benchmarks.against import captum
         from benchmarks.against.subjects import make
-        from benchmarks.against.torch_side import Setting, runner
+        from benchmarks.against.torch_side import Setting
     except ImportError as missing:
         yield {"row": "peers", "left out": f"{missing.name or missing} is not installed"}
         return
@@ -32,36 +47,42 @@ def rows(network: str, clock: Clock, *, device: str, batch: int, samples: int, s
     subject = make(network, n_images=batch, size=size)
     pairs = {pair.method: pair for pair in captum.PAIRS if pair.method in METHODS and pair.serves(subject)}
     todo = [
-        (method, precision, compile)
-        for compile in (False, True)
+        (method, precision, way)
+        for way in ways
         for precision in PRECISIONS
         for method in METHODS
-        if method in pairs and not (compile and pairs[method].hooks)
+        if method in pairs and not (way == "compiled" and pairs[method].hooks)
     ]
-    for method, precision, compile in todo:
-        way = "compiled" if compile else "eager"
+    for method, precision, way in todo:
         named = {"row": f"captum, {method}", "network": network, "precision": precision, "way": way}
         if clock.left < 0:
             yield named | LEFT_OUT
             continue
-        pair = pairs[method]
-        setting = Setting(device, PRECISIONS[precision], compile, channels_last=True, inner=max(batch, samples))
-        ours = pair.ours(subject, samples, precision=precision)
+        setting = Setting(
+            device, PRECISIONS[precision], way == "compiled", channels_last=True, inner=max(batch, samples)
+        )
         try:
-            with runner(pair.open_peer(samples), subject, setting) as theirs:
-                times = interleaved({"peer": theirs, "ours": ours}, rounds)
-            found = pair.agreement(subject, samples, setting, precision)
-        except Exception as error:
+            yield named | _beside(pairs[method], subject, samples, setting, precision, rounds)
+        except Exception as error:  # a way that fails is a row of the table
             yield named | {"failed": f"{type(error).__name__}: {error}"[:300]}
-            continue
-        ratio = times.ratio("peer", "ours")
-        yield named | {
-            "batch": batch,
-            "samples": samples,
-            "images/s": batch / times.median("ours"),
-            "images/s, peer": batch / times.median("peer"),
-            "ratio": ratio,
-            "as text": cell(ratio),
-            "relative L2": found.relative_l2,
-            "cosine": found.cosine,
-        }
+
+
+def _beside(pair: Any, subject: Any, samples: int, setting: Any, precision: Precision, rounds: int) -> Row:
+    from benchmarks.against.torch_side import runner
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Captum tells at every call what it sets by itself
+        with runner(pair.open_peer(samples), subject, setting) as theirs:
+            times = interleaved({"peer": theirs, "ours": pair.ours(subject, samples, precision=precision)}, rounds)
+        found = pair.agreement(subject, samples, setting, precision)
+    ratio, batch = times.ratio("peer", "ours"), len(subject.images)
+    return {
+        "batch": batch,
+        "samples": samples,
+        "images/s": batch / times.median("ours"),
+        "images/s, peer": batch / times.median("peer"),
+        "ratio": ratio,
+        "as text": cell(ratio),
+        "relative L2": found.relative_l2,
+        "cosine": found.cosine,
+    }

@@ -21,7 +21,8 @@ def plain(x, key, spread):
 def test_the_numbers_are_jaxs_to_the_bit(name):
     for seed in (0, 1, 2**40 + 5):
         key = jax.random.key(seed)
-        np.testing.assert_array_equal(normal(key, SMALL[name]), jax.random.normal(key, SMALL[name]))
+        shape = SMALL[name][1]
+        np.testing.assert_array_equal(normal(key, shape), jax.random.normal(key, shape))
 
 
 @pytest.mark.optimized

@@ -74,7 +74,7 @@ def _refusal(spec: Spec, platform: str) -> str:
 def _typical() -> Mapping[str, Spec]:
     from jaxplain_kernels.noise_fold.cases import LARGE
 
-    return {name: Spec(shape[1:], jnp.dtype("float32"), "threefry2x32") for name, shape in LARGE.items()}
+    return {name: Spec(shape, jnp.dtype("float32"), "threefry2x32") for name, (_, shape) in LARGE.items()}
 
 
 OP = Op(
