@@ -1,9 +1,11 @@
 """Zennit's side of the pairs: layer-wise relevance propagation by composites.
 
-Relevance starts at the label's logit on both sides. The composite is registered once for all runs. Two things must be
-done to the network for the definitions to be the same, both by Zennit's own means: batch normalization is merged into
-the layer before it, and the residual sums of ResNets become modules. Its norm rule adds a stabilizer at these sums and
-at averages, ours has none, which is below rounding unless a sum is near zero.
+Relevance starts at the label's logit on both sides. The composite is registered once for all runs. Three things must be
+done to the network for the definitions to be the same, the first two by Zennit's own means: batch normalization is
+merged into the layer before it; the residual sums of ResNets become modules; and what is left of a merged
+normalization, ``x / sqrt(1 + 1e-5)``, is made the identity. Left alone, it tells at sums near zero, which divide large
+contributions of both signs: over the blocks of ResNet-50 the maps then differ by 0.3 %. Zennit's norm rule adds a
+stabilizer of 1e-6 at sums and averages, where ours has none; that is 3e-5 on a ResNet of four blocks, and is left.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.against.networks.resnet import BasicBlock, Bottleneck
-from benchmarks.against.pair import EXACT, Pair
+from benchmarks.against.pair import Pair
 from benchmarks.against.subjects import RANGE, Subject
 from benchmarks.against.torch_side import Explain, Open, Setting
 from benchmarks.against.torchvision_stand_in import importable_torchvision
@@ -51,6 +53,9 @@ def opened(make: Callable[..., Any]) -> Open:
         canonizer = CompositeCanonizer((SequentialMergeBatchNorm(), AttributeCanonizer(sums_as_modules)))
         with Gradient(network, make(canonizers=[canonizer])) as attributor:
             network.requires_grad_(False)  # the merge adds biases that would have gradients
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eps = 0.0
 
             def explain(x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
                 def start(logits: torch.Tensor) -> torch.Tensor:
@@ -82,8 +87,7 @@ def _pair(variant: str, make: Callable[..., Any], keywords: Any = lambda subject
         variant=variant,
         cost="relevance",
         serves=lambda subject: subject.relu,
-        tolerance=EXACT,
-        mapped="batch normalization merged and residual sums made modules there",
+        mapped="batch normalization merged to the end and residual sums made modules there",
         hooks=True,
     )
 
