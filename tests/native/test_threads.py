@@ -13,7 +13,9 @@ import os, threading
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import jaxplain_native as native
+from jaxplain_kernels.convolution import convolve
 from jaxplain_kernels.convolution.cases import plain_and_spec
+from jaxplain_kernels.pool import max_pool
 
 CASE = ((8, 20, 18, 16), (3, 3, 16, 32), {"padding": "SAME", "window_strides": (2, 2)})
 plain, spec = plain_and_spec(CASE)
@@ -43,6 +45,30 @@ for thread in threads: thread.join()
 mesh = Mesh(np.array(jax.devices()), ("images",))
 split = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
 check(ours(split, jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))))
+
+def pooled(conv, pool, x, weights):
+    return jnp.sum(pool(jnp.tanh(conv(x, weights))) ** 2)
+
+settings = {"window": (1, 3, 3, 1), "strides": (1, 2, 2, 1), "padding": ((0, 0),) * 4}
+parts = PartitionSpec("images"), PartitionSpec()
+each = jax.shard_map(
+    lambda x, weights: jax.grad(
+        lambda x, weights: pooled(
+            lambda x, weights: convolve(x, weights, spec, implementation="onednn"),
+            lambda y: max_pool(y, implementation="native", **settings),
+            x,
+            weights,
+        ),
+        (0, 1),
+    )(x, weights),
+    mesh=mesh,
+    in_specs=parts,
+    out_specs=parts,
+)
+def plainly(x, weights):
+    return pooled(plain, lambda y: max_pool(y, implementation="xla", **settings), x, weights)
+for got, one in zip(jax.jit(each)(split, weights), jax.jit(jax.grad(plainly, (0, 1)))(x, weights)):
+    np.testing.assert_allclose(got, one, rtol=1e-3, atol=1e-3)
 """
 NO_MORE_THREADS = """
 def tasks():

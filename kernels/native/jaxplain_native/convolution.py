@@ -19,7 +19,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from jaxplain_native.geometry import ADDEND, BIAS, FORWARD, PULL_BACK, RELU, Geometry, geometry_of, shared_out
-from jaxplain_native.library import CONVOLVE, PACK, plan
+from jaxplain_native.library import CONVOLVE, PACK, call, plan
 
 Array = jax.Array
 Pull = Callable[[Array, Array, tuple[int, ...], Any], Array]
@@ -207,7 +207,7 @@ def _apply(
             whole = array if moves else jnp.broadcast_to(array[None], (n, *array.shape))
             return whole.reshape(n * whole.shape[1], *whole.shape[2:])
 
-        result = _apply(
+        found = _apply(
             direction,
             settings,
             (n * shape[0], *shape[1:]),
@@ -216,7 +216,7 @@ def _apply(
             bias,
             None if addend is None else merged(addend, batched[3]),
         )
-        return result.reshape(n, -1, *result.shape[1:]), True
+        return found.reshape(n, -1, *found.shape[1:]), True
 
     return run(source, weights, bias, addend)
 
@@ -249,9 +249,8 @@ def _call(
     numbers = geometry.numbers()
     settings = np.asarray(numbers, np.int64)
     length, _ = plan(numbers)
-    packed = jax.ffi.ffi_call(PACK, jax.ShapeDtypeStruct((length,), jnp.float32))(weights, geometry=settings)
+    packed = call(PACK, jax.ShapeDtypeStruct((length,), jnp.float32), weights, geometry=settings)
     shape = geometry.y_shape if geometry.direction == FORWARD else geometry.x_shape
-    extras = [jnp.zeros(0, jnp.float32) if extra is None else extra for extra in (bias, addend)]
-    return jax.ffi.ffi_call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32))(
-        source, packed, *extras, geometry=settings
-    )
+    operands = [source, packed, *(jnp.zeros(0, jnp.float32) if extra is None else extra for extra in (bias, addend))]
+    found: Array = call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32), *operands, geometry=settings)
+    return found

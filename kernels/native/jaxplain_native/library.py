@@ -3,6 +3,7 @@
 import ctypes
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -29,6 +30,15 @@ def plan(geometry: tuple[int, ...]) -> tuple[int, str]:
     text = ctypes.create_string_buffer(256)
     length = library().jaxplain_native_plan(values, len(geometry), text, len(text))
     return length, text.value.decode()
+
+
+def call(name: str, results: Any, *operands: jax.Array, geometry: Any) -> Any:
+    """Call the library; inside ``shard_map`` what comes back varies over the mesh's axes as the operands do."""
+    library()
+    found = jax.ffi.ffi_call(name, results)(*operands, geometry=geometry)
+    kinds = [getattr(jax.typeof(operand), "mat", None) for operand in operands]  # JAX 0.10 and 0.11 name it so
+    over = tuple(sorted(set().union(*(kind.varying for kind in kinds if kind is not None))))
+    return jax.tree.map(lambda one: jax.lax.pcast(one, over, to="varying"), found) if over else found
 
 
 def onednn_version() -> str:

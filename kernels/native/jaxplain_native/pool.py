@@ -6,14 +6,13 @@ function has a derivative of its own: they are what a custom rule is made of.
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
 
-from jaxplain_native.library import POOL, SEND_BACK, library
+from jaxplain_native.library import POOL, SEND_BACK, call
 
 Array = jax.Array
 Sizes = Sequence[int]
@@ -50,7 +49,7 @@ def pool_with_winners(x: Array, window: Sizes, strides: Sizes, padding: Pads) ->
     def run(x: Array) -> tuple[Array, Array]:
         shape = _pooled(x.shape, window, strides, padding)
         results = (jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct(shape, jnp.int8))
-        pooled, winners = _registered(POOL, results)(x, geometry=_geometry(x.shape, window, strides, padding))
+        pooled, winners = call(POOL, results, x, geometry=_geometry(x.shape, window, strides, padding))
         return pooled, winners
 
     @run.def_vmap
@@ -77,8 +76,9 @@ def send_back(cotangent: Array, winners: Array, shape: Sizes, window: Sizes, str
 
     @custom_vmap
     def run(cotangent: Array, winners: Array) -> Array:
-        found: Array = _registered(SEND_BACK, jax.ShapeDtypeStruct(tuple(shape), jnp.float32))(
-            cotangent, winners, geometry=_geometry(shape, window, strides, padding)
+        settings = _geometry(shape, window, strides, padding)
+        found: Array = call(
+            SEND_BACK, jax.ShapeDtypeStruct(tuple(shape), jnp.float32), cotangent, winners, geometry=settings
         )
         return found
 
@@ -93,11 +93,6 @@ def send_back(cotangent: Array, winners: Array, shape: Sizes, window: Sizes, str
 
     found: Array = run(cotangent, winners)
     return found
-
-
-def _registered(name: str, results: Any) -> Any:
-    library()
-    return jax.ffi.ffi_call(name, results)
 
 
 def _joined(array: Array) -> Array:
