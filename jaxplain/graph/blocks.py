@@ -18,6 +18,7 @@ from jaxplain.graph.operations import kind_of_operands, operation_name
 from jaxplain.graph.recognition.activations import Activation, recognize
 from jaxplain.graph.recognition.affine import AffineRun, affine_runs
 from jaxplain.graph.recognition.structures import Structure, structures
+from jaxplain.graph.signs import Sign, Signs, signs_of
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site, lies_in
 
@@ -65,6 +66,7 @@ class Placed:
         parts: The blocks that it consists of, where a rule may take them one by one.
         affine: The run as an affine map, where it is one.
         held: The variable inside the run that relevance methods hold constant, in normalizations.
+        nonnegative: Which of the run's inputs are known to be nowhere negative, whatever the example is.
     """
 
     block: Block
@@ -76,6 +78,7 @@ class Placed:
     parts: "tuple[Placed, ...]" = field(default=(), repr=False)
     affine: AffineRun | None = None
     held: Any = None
+    nonnegative: tuple[bool, ...] = ()
 
     @property
     def matters(self) -> bool:
@@ -116,7 +119,19 @@ def blocks_of(traced: Traced) -> tuple[list[Placed], int]:
         block = _block(kind, step, inside, name_of(places[step.site].path))
         placed.append(Placed(block, step.site, run, _moving(run, inside), _nature(step), within))
     groups = _groups(traced, found, activations, structured)
-    return _grouped(placed, groups, by_site), n_independent
+    signs = signs_of(traced, [site for site, one in recognized.items() if _rectifies(one)])
+    return [_signed(one, signs) for one in _grouped(placed, groups, by_site)], n_independent
+
+
+def _rectifies(activation: Activation) -> bool:
+    """Tell whether an activation is a ReLU by its values, on which no weight has a say."""
+    return activation.kind in ("relu", "relu6") and len(activation.run.inputs) == 1
+
+
+def _signed(one: Placed, signs: Mapping[Site, Signs]) -> Placed:
+    known = signs[one.site[:-1]]
+    nonnegative = tuple(known.get(variable, Sign.UNKNOWN) >= Sign.NONNEGATIVE for variable in one.run.inputs)
+    return replace(one, nonnegative=nonnegative, parts=tuple(_signed(part, signs) for part in one.parts))
 
 
 def _positions(runs: Mapping[Site, Activation | Structure]) -> frozenset[Site]:

@@ -141,7 +141,8 @@ def _call(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any], recorded:
     inputs = _joined(placed, moving, fixed)
     affine = placed.affine.at(inputs) if placed.affine else None
     held = _held(placed, inputs, fixed) if placed.held is not None else None
-    return Call(placed.block, run, tuple(moving), affine, held, recorded)
+    nonnegative = _parted(placed, placed.nonnegative)[0]
+    return Call(placed.block, run, tuple(moving), affine, held, recorded, tuple(nonnegative))
 
 
 def _held(placed: Placed, inputs: Sequence[Any], fixed: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:

@@ -36,6 +36,8 @@ class Call:
         affine: The block as ``product(x, weight) + shift``; None where it is no affine run.
         held: The same function as ``run`` whose derivative takes the scale of a normalization for a constant.
         recorded: What the rule's ``record`` returned at another example, or None.
+        nonnegative: Which of the inputs are known to be nowhere negative, whatever the example and the weights are
+            (``jaxplain.graph.signs``); NaN may occur in them.
     """
 
     block: Block
@@ -44,6 +46,7 @@ class Call:
     affine: Affine | None = None
     held: Callable[..., Arrays] | None = None
     recorded: PyTree = None
+    nonnegative: tuple[bool, ...] = ()
 
     @property
     def outputs(self) -> Arrays:

@@ -8,7 +8,9 @@ With contributions ``q_ij = x_i w_ij``, their sums ``P_j`` of the positive and `
     gamma        k+ = (1 + gamma) k,  k- = k,        k = R / (z + gamma (P + b+))   where z >= 0
                  k+ = k,  k- = (1 + gamma) k,        k = R / (z + gamma (N + b-))   where z < 0
 
-- Negative inputs: a positive contribution is ``x+ w+`` or ``x- w-``; both count.
+- Negative inputs: a positive contribution is ``x+ w+`` or ``x- w-``; both count. Where inputs are
+  known to be non-negative (``jaxplain.graph.signs``), as behind a ReLU, z-plus and alpha-beta leave the second product
+  out: it is an exact zero, so maps are the same, and NaN where they would be with it.
 - Bias: its positive part belongs to ``P``, its negative part to ``N``, and what it gets leaves the map. z-plus and
   alpha-beta may leave it out (``bias="none"``) or count it whole in both (``"whole"``).
 - Stabilizer: ``epsilon * sign`` on each denominator, ``sign(0) = +1``.
@@ -54,7 +56,7 @@ class ZPlus:
     def backward(self, call: Call, cotangents: Arrays) -> Arrays:
         """Return relevance per unit of input."""
         affine, relevance = affine_of(call, self.name), cotangents[0] * call.outputs[0]
-        total, back = _positive(affine, call.inputs[0])
+        total, back = _positive(affine, call)
         return (back(shares(relevance, total + _bias(affine.shift, self.bias, jnp.maximum), self.epsilon)),)
 
 
@@ -78,8 +80,8 @@ class AlphaBeta:
         """Return relevance per unit of input."""
         affine, relevance = affine_of(call, self.name), cotangents[0] * call.outputs[0]
         alpha = jnp.asarray(self.alpha, relevance.dtype)
-        above, back_above = _positive(affine, call.inputs[0])
-        below, back_below = _negative(affine, call.inputs[0])
+        above, back_above = _positive(affine, call)
+        below, back_below = _negative(affine, call)
         above += _bias(affine.shift, self.bias, jnp.maximum)
         below += _bias(affine.shift, self.bias, jnp.minimum)
         excited = back_above(shares(alpha * relevance, above, self.epsilon))
@@ -118,18 +120,22 @@ class Gamma:
 Back = Callable[[Array], Array]
 
 
-def _positive(affine: Affine, x: Array) -> tuple[Array, Back]:
+def _positive(affine: Affine, call: Call) -> tuple[Array, Back]:
     """Return the positive contributions of each output, summed, and how shares of them are pulled back."""
-    return _contributions(affine, x, jnp.maximum(affine.weight, 0), jnp.minimum(affine.weight, 0))
+    return _contributions(affine, call, jnp.maximum(affine.weight, 0), jnp.minimum(affine.weight, 0))
 
 
-def _negative(affine: Affine, x: Array) -> tuple[Array, Back]:
+def _negative(affine: Affine, call: Call) -> tuple[Array, Back]:
     """Return the same of the negative contributions."""
-    return _contributions(affine, x, jnp.minimum(affine.weight, 0), jnp.maximum(affine.weight, 0))
+    return _contributions(affine, call, jnp.minimum(affine.weight, 0), jnp.maximum(affine.weight, 0))
 
 
-def _contributions(affine: Affine, x: Array, of_above: Array, of_below: Array) -> tuple[Array, Back]:
-    """Return contributions of positive inputs by one weight and of negative ones by another."""
+def _contributions(affine: Affine, call: Call, of_above: Array, of_below: Array) -> tuple[Array, Back]:
+    """Return contributions of positive inputs by one weight and of negative ones, if there may be any, by another."""
+    (x,), (nonnegative,) = call.inputs, call.nonnegative
+    if nonnegative:
+        total, pull = jax.vjp(lambda x: affine.product(x, of_above), x)
+        return total, lambda share: pull(share)[0]
     total, pull = jax.vjp(
         lambda above, below: affine.product(above, of_above) + affine.product(below, of_below),
         jnp.maximum(x, 0),
