@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError, InputTypeError
+from jaxplain._pytree import pytree, static
 from jaxplain._typing import Array, PyTree
 from jaxplain.graph.blocks import Placed
 from jaxplain.graph.branches import choosing, note_branch, same_branch
@@ -207,21 +208,24 @@ def _ruled(one: Matched) -> Acting:
     def block(moving: list[Any], fixed: list[Any], arrays: list[Any], port: PyTree) -> tuple[Any, ...]:
         return run(moving, fixed)
 
-    def forward(moving: list[Any], fixed: list[Any], arrays: list[Any], port: PyTree) -> tuple[Any, Any]:
-        return run(moving, fixed), (moving, fixed, arrays, port.get("recorded"))
+    def forward(*arguments: PyTree) -> tuple[Any, _Kept]:
+        moving, fixed, arrays, port = jax.tree.map(lambda one: one.value, arguments)
+        perturbed = tuple(one.perturbed and _smooth(one.value) for one in arguments[1])
+        return run(moving, fixed), _Kept(moving, fixed, arrays, port.get("recorded"), perturbed)
 
-    def backward(kept: Any, cotangents: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
-        moving, fixed, arrays, recorded = kept
-        chosen = rule_with(arrays)
+    def backward(kept: _Kept, cotangents: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
+        cotangents = tuple(map(_materialized, cotangents))
+        moving, fixed, recorded = kept.moving, kept.fixed, kept.recorded
+        chosen = rule_with(kept.arrays)
         call = _call(placed, moving, fixed, _recorded(recorded))
         found = _where_recorded(recorded, _checked(chosen.backward(call, cotangents), call, chosen), cotangents)
-        of_fixed = _of_fixed(lambda values: run(moving, values), fixed, cotangents)
+        of_fixed = _of_fixed(lambda values: run(moving, values), fixed, kept.perturbed, cotangents)
         if not _to_input(one):
             return found, of_fixed, None, None
         of_port = {"written": found} | ({} if recorded is None else {"recorded": None})
         return [jnp.zeros_like(value) for value in moving], of_fixed, None, of_port
 
-    block.defvjp(forward, backward)
+    block.defvjp(forward, backward, symbolic_zeros=True)
 
     def act(inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
         return list(block(*_parted(placed, inputs), [leaves[slot] for slot in slots], port or {})), None
@@ -229,20 +233,43 @@ def _ruled(one: Matched) -> Acting:
     return act
 
 
-def _of_fixed(run: Callable[[list[Any]], Any], fixed: list[Any], cotangents: Any) -> list[Any]:
-    """Return the true cotangents of what does not depend on the example; None for integers and keys."""
-    smooth = [jnp.issubdtype(jnp.result_type(value), jnp.inexact) for value in fixed]
-    if not any(smooth):
+@pytree
+class _Kept:
+    """What a block keeps for its backward pass; ``perturbed`` tells of which fixed inputs a derivative is asked for."""
+
+    moving: list[Any]
+    fixed: list[Any]
+    arrays: list[Any]
+    recorded: PyTree
+    perturbed: tuple[bool, ...] = static()
+
+
+def _smooth(value: Any) -> bool:
+    return bool(jnp.issubdtype(jnp.result_type(value), jnp.inexact))
+
+
+def _materialized(cotangent: Any) -> Array:
+    """Return a cotangent as an array: JAX passes on zeros that it knows to be zero as a shape alone."""
+    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
+        return jnp.zeros(cotangent.shape, cotangent.dtype)
+    return cotangent
+
+
+def _of_fixed(
+    run: Callable[[list[Any]], Any], fixed: list[Any], perturbed: tuple[bool, ...], cotangents: Any
+) -> list[Any]:
+    """Return the true cotangents of what does not depend on the example, such as weights, where they are asked for."""
+    if not any(perturbed):
         return [None] * len(fixed)
 
-    def of_smooth(values: list[Any]) -> Any:
+    def of_perturbed(values: list[Any]) -> Any:
         stream = iter(values)
-        return run([next(stream) if is_smooth else value for value, is_smooth in zip(fixed, smooth, strict=True)])
+        return run([next(stream) if wanted else value for value, wanted in zip(fixed, perturbed, strict=True)])
 
-    given = [value for value, is_smooth in zip(fixed, smooth, strict=True) if is_smooth]
-    (found,) = jax.vjp(of_smooth, given)[1](cotangents)
+    given = [value for value, wanted in zip(fixed, perturbed, strict=True) if wanted]
+    (found,) = jax.vjp(of_perturbed, given)[1](cotangents)
     stream = iter(found)
-    return [next(stream) if is_smooth else None for is_smooth in smooth]
+    return [next(stream) if wanted else None for wanted in perturbed]
 
 
 def _checked(found: Any, call: Call, rule: Any) -> list[Array]:

@@ -244,6 +244,19 @@ def test_weights_of_a_block_with_a_rule(x64):
     np.testing.assert_allclose(of_x, 3 * want_x)
 
 
+def test_the_derivative_by_weights_is_traced_where_it_is_asked_for_alone():
+    """By the input alone a product with a rule is there three times: forward, and in the rule forward and back."""
+
+    def network(weights, x):
+        f = jax.tree_util.Partial(lambda w, x: jnp.sum(jnp.sin(x @ w)), weights)
+        return rewrite(f, ((OfKind("dot"), Times(3.0)),))(x)
+
+    def products(by):
+        return str(jax.make_jaxpr(jax.grad(network, argnums=by))(W[0], X)).count("dot_general[")
+
+    assert products(by=1) == 3 < products(by=(0, 1))
+
+
 def test_dropout_keys_and_indices_pass_by():
     """Inputs of a block that are keys or integers have no cotangent."""
 
