@@ -18,16 +18,8 @@ from jaxplain import _compat
 from jaxplain._compat import Equation, Program
 from jaxplain.graph.flow import Step
 from jaxplain.graph.operations import activation_name
-from jaxplain.graph.recognition.constants import (
-    ELEMENTWISE,
-    SPREADING,
-    Numbers,
-    apply,
-    known_numbers,
-    number_of,
-    read,
-    trying,
-)
+from jaxplain.graph.recognition.arithmetic import ELEMENTWISE, apply, trying
+from jaxplain.graph.recognition.constants import SPREADING, Numbers, known_numbers, numbers_of, read
 from jaxplain.graph.recognition.known_activations import ALIASES, GRID, KINDS, kind_of_values
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Run, Site
@@ -175,10 +167,10 @@ class _Search:
         if not (_floating(source) and _floating(end)):
             return ""
         values = dict(self.numbers)
-        values[source] = jnp.asarray(GRID, source.aval.dtype)
+        values[source] = GRID.astype(source.aval.dtype)
         for position in positions:
             _compute(self.program.equations[position], values)
-        if source.aval.dtype != end.aval.dtype or jnp.shape(values[end]) != GRID.shape:
+        if source.aval.dtype != end.aval.dtype or values[end].shape != GRID.shape:
             return ""
         return kind_of_values(values[end], float(jnp.finfo(source.aval.dtype).eps))
 
@@ -191,7 +183,7 @@ def _all_elementwise(equation: Equation) -> bool:
     """Tell whether an equation, or all that it calls, works on each entry by itself."""
     if _compat.kind_of(equation) in ("call", "custom"):
         (body,) = _compat.bodies_of(equation)
-        if any(number_of(value) is None for value in body.values):
+        if any(number is None for number in numbers_of(body)):
             return False
         return all(_all_elementwise(inner) or inner.primitive.name in SPREADING for inner in body.equations)
     return equation.primitive.name in ELEMENTWISE and len(equation.outvars) == 1
@@ -204,7 +196,7 @@ def _compute(equation: Equation, values: Numbers) -> None:
     if bodies:
         (body,) = bodies
         inner = dict(zip(body.inputs, operands, strict=True))
-        inner |= dict(zip(body.constants, map(number_of, body.values), strict=True))
+        inner |= dict(zip(body.constants, numbers_of(body), strict=True))
         for each in body.equations:
             _compute(each, inner)
         outputs = [read(atom, inner) for atom in body.outputs]

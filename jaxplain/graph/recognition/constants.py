@@ -3,8 +3,7 @@
 Only single numbers are followed, in whatever shape they are spread; weights and other captured arrays are not known.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,20 +12,12 @@ import numpy as np
 
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
+from jaxplain.graph.recognition.arithmetic import ELEMENTWISE, apply, trying
 from jaxplain.graph.walk import Site
 
 Numbers = dict[Any, Any]
 
 SPREADING = frozenset(("broadcast_in_dim", "reshape", "squeeze", "expand_dims"))
-ELEMENTWISE = frozenset(
-    (
-        "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil",
-        "clamp", "convert_element_type", "copy", "copy_p", "cos", "cosh", "div", "eq", "erf", "erf_inv", "erfc", "exp",
-        "exp2", "expm1", "floor", "ge", "gt", "integer_pow", "is_finite", "le", "log", "log1p", "logistic", "lt",
-        "max", "min", "mul", "ne", "neg", "not", "or", "pow", "reduce_precision", "rem", "round", "rsqrt", "select_n",
-        "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor",
-    )
-)  # fmt: skip
 _CALLS = ("call", "custom", "remat")
 
 
@@ -46,39 +37,29 @@ def known_numbers(program: Program) -> dict[Site, Numbers]:
     return found
 
 
-@contextlib.contextmanager
-def trying() -> Iterator[None]:
-    """Compute at once, also while tracing, without alarm at what overflows or is undefined."""
-    with jax.ensure_compile_time_eval(), jax.debug_nans(False), jax.debug_infs(False):
-        yield
-
-
-def number_of(value: Any) -> Any:
-    """Return a concrete value that is one number as an array without axes, or None."""
+def number_of(value: Any, variable: Any) -> Any:
+    """Return a concrete value that is one number as a NumPy array without axes, in a variable's dtype, or None."""
     if isinstance(value, jax.core.Tracer) or np.size(value) != 1:
         return None
-    array = jnp.asarray(value)
-    return array.reshape(()) if jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool else None
+    dtype = variable.aval.dtype
+    is_number = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+    return np.asarray(value).reshape(()).astype(dtype) if is_number else None
+
+
+def numbers_of(program: Program) -> list[Any]:
+    """Return the constants of a program that are one number, None in the place of others."""
+    return list(map(number_of, program.values, program.constants))
 
 
 def read(atom: Any, numbers: Mapping[Any, Any]) -> Any:
     """Return the number that an atom stands for, or None."""
-    if not _compat.is_literal(atom):
-        return numbers.get(atom)
-    number = number_of(atom.val)
-    return None if number is None else number.astype(atom.aval.dtype)
-
-
-def apply(equation: Equation, operands: Sequence[Any]) -> Any:
-    """Evaluate an elementwise equation on arrays of other shapes than it was traced for."""
-    shape = np.broadcast_shapes(*(operand.shape for operand in operands))
-    return equation.primitive.bind(*(jnp.broadcast_to(operand, shape) for operand in operands), **equation.params)
+    return number_of(atom.val, atom) if _compat.is_literal(atom) else numbers.get(atom)
 
 
 def _walk(program: Program, inputs: Sequence[Any], here: Site, found: dict[Site, Numbers]) -> list[Any]:
     numbers: Numbers = {}
     found[here] = numbers
-    numbers |= _some(program.constants, [number_of(value) for value in program.values])
+    numbers |= _some(program.constants, numbers_of(program))
     numbers |= _some(program.inputs, inputs)
     for position, equation in enumerate(program.equations):
         operands = [read(atom, numbers) for atom in equation.invars]
