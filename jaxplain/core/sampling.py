@@ -155,14 +155,21 @@ def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: i
         values = jax.vmap(fn)(jnp.minimum(numbers, n - 1))
         return jax.tree.map(wide, values), numbers < n
 
-    like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, _accumulator(leaf.dtype)), jax.eval_shape(fn, jnp.int32(0)))
-
-    def step(state: PyTree, first: Array) -> tuple[PyTree, None]:
-        return how.update(state, *evaluate(first)), None
+    def start(values: PyTree) -> PyTree:
+        return how.init(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), values))
 
     if n_chunks == 1:
-        return how.result(how.update(how.init(like), *evaluate(jnp.int32(0))), n)
-    state, _ = lax.scan(step, how.init(like), jnp.arange(n_chunks, dtype=jnp.int32) * size)
+        values, valid = evaluate(jnp.int32(0))
+        return how.result(how.update(start(values), values, valid), n)
+
+    # JAX remembers the trace of the inlined function, so the one for its shapes serves the loop as well.
+    chunk_at = jax.jit(evaluate, inline=True)
+
+    def step(state: PyTree, first: Array) -> tuple[PyTree, None]:
+        return how.update(state, *chunk_at(first)), None
+
+    shapes, _ = jax.eval_shape(chunk_at, jnp.int32(0))
+    state, _ = lax.scan(step, start(shapes), jnp.arange(n_chunks, dtype=jnp.int32) * size)
     return how.result(state, n)
 
 

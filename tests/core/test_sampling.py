@@ -168,6 +168,19 @@ def test_bad_counts_are_refused():
             reduce_over(lambda i: i, n, total, chunk=chunk)
 
 
+@pytest.mark.parametrize("chunk", [2, 8])
+def test_the_function_is_traced_once(chunk):
+    """A sample's function may be a network's gradient: tracing it for its shapes and again for the loop is dear."""
+    calls = []
+
+    def image(x):
+        return reduce_over(lambda i: (calls.append(i), x * i.astype(x.dtype))[1], 8, total, chunk=chunk)
+
+    got = jax.jit(jax.vmap(image))(jnp.ones((2, 3)))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(got, jnp.full((2, 3), 28.0))
+
+
 def test_keys_fold_in_both_words_and_the_sample():
     key = jax.random.key(0)
     keys = [image_key(key, jnp.asarray(words, jnp.uint32)) for words in ((0, 1), (1, 0), (0, 2), (2**32 - 1, 0))]
