@@ -1,6 +1,7 @@
 """What equations compute, in short names: ``conv``, ``relu``, ``max_pool`` or the name of the primitive."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from jaxplain import _compat
@@ -53,6 +54,7 @@ _STRUCTURES = frozenset(("softmax", "layer_norm", "rms_norm", "group_norm", "avg
 _PLUMBING = frozenset(("broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "copy", "transpose"))
 
 
+@cache
 def known_kinds() -> frozenset[str]:
     """Return all names that an operation can have here, but for those of functions called by name."""
     return _ACTIVATIONS | _OF_SEVERAL | _STRUCTURES | _compat.primitive_names() | frozenset(_SHORT.values())

@@ -111,6 +111,7 @@ def _evaluate(
     values.update(zip(program.inputs, inputs, strict=True))
     on_runs = {site[-1]: action for site, action in actions.items() if isinstance(action, OnRun) and site[:-1] == here}
     held = {position for action in on_runs.values() for position in action.run.positions[:-1]}
+    entered = {site[: len(here) + 1] for site in actions if len(site) > len(here) + 1}
     last = _last_uses(program, on_runs)
     emitted: Ports = {}
 
@@ -131,7 +132,7 @@ def _evaluate(
             _forget(values, last.get(position, ()))
             continue
         operands = [read(atom) for atom in equation.invars]
-        run = _runner(equation, site, actions, ports, emitted)
+        run = _runner(equation, site, site in entered, actions, ports, emitted)
         action_here = actions.get(site)
         if callable(action_here):
             outputs, emission = action_here(run, operands, ports.get(site))
@@ -166,10 +167,10 @@ def _last_uses(program: Program, on_runs: Mapping[int, OnRun]) -> dict[int, list
 
 
 def _runner(
-    equation: Equation, site: Site, actions: Mapping[Site, Action], ports: Ports, emitted: Ports
+    equation: Equation, site: Site, entered: bool, actions: Mapping[Site, Action], ports: Ports, emitted: Ports
 ) -> Callable[..., list[Any]]:
     """Return the evaluation of one equation: bound whole, or entered where an action lies inside."""
-    if not any(len(other) > len(site) and other[: len(site)] == site for other in actions):
+    if not entered:
         return lambda *inputs: _compat.bind(equation, inputs)
     inner_ports = {key: port for key, port in ports.items() if key[: len(site)] == site and len(key) > len(site)}
 

@@ -140,10 +140,10 @@ def affine_runs(
         program = traced.program_at((*here, 0))
         users = _users(program)
         makers = {variable: equation for equation in program.equations for variable in equation.outvars}
-        for position in sorted(inside):
-            if not _starts(inside[position]) or (*here, position) in taken:
+        free = {one: step for one, step in inside.items() if step.site not in taken}
+        for position in sorted(free):
+            if not _starts(free[position]):
                 continue
-            free = {one: step for one, step in inside.items() if step.site not in taken}
             positions = _positions(position, free, users, makers)
             last = program.equations[positions[-1]]
             result.append(
@@ -153,7 +153,7 @@ def affine_runs(
                     tuple(operation_name(program.equations[one]) for one in positions),
                     name_of(places[(*here, position)].path),
                     tuple(last.outvars[0].aval.shape),
-                    0 if inside[position].inputs[0].depends else 1,
+                    0 if free[position].inputs[0].depends else 1,
                 )
             )
     return tuple(sorted(result, key=lambda one: one.site))
