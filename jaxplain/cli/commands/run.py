@@ -13,7 +13,8 @@ shards could not be read or written and that the same command will try them agai
 EXAMPLES = """\
   jaxplain run job.toml
   jaxplain run job.toml --set output=runs/b --set methods.smoothgrad.n_samples=64
-  jaxplain run job.toml --set source.limit=100     try it on the first hundred images"""
+  jaxplain run job.toml --set source.limit=100     try it on the first hundred images
+  jaxplain run job.toml --set run.compile_cache=off    keep no compiled programs in your cache folder"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
