@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu.table import parts
 from benchmarks.overhead import AIM, counted
 from benchmarks.record import RESULTS
 from benchmarks.summary import Records, lines, networks_of, short
@@ -139,6 +140,11 @@ def peers(found: dict[str, Any]) -> str:
     return grid(("peer's time / ours", *networks), rows, numbers=1)
 
 
+def gpu(found: dict[str, Any]) -> str:
+    """Return the accelerator's rows, part by part, each under the columns that it has."""
+    return "\n\n".join(grid(head, rows, numbers=1) for head, rows in parts(found))
+
+
 OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "overhead": ("overhead", overhead),
     "compile_time": ("compile_time", compile_time),
@@ -148,6 +154,7 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "kernels": ("kernels", kernels),
     "against": ("against", against),
     "peers": ("against", peers),
+    "gpu": ("gpu", gpu),
 }
 """The tables beside ``measured``: the record of each, and what writes it."""
 
@@ -162,7 +169,7 @@ def table(name: str, records: Records) -> str:
         return measured(records)
     record, write = OF_ONE_RECORD[name]
     if record not in records:
-        return f"Not measured yet: `python -m benchmarks.{record}`."
+        return f"Not measured yet: `{command(record)}`."
     return f"{write(records[record])}\n\n{origin(record, records[record])}"
 
 
@@ -172,8 +179,13 @@ def origin(name: str, found: dict[str, Any]) -> str:
     settings = [f"{name} {found[name]}" for name in ("precision", "batch", "size", "samples", "steps") if name in found]
     versions = [f"{package} {found['versions'][package]}" for package in ("jax", "jaxlib")]
     peers = [f"{package} {version}" for package, version in found.get("peers", {}).items()]
-    words = [f"`python -m benchmarks.{name}`", f"commit `{(found['commit'] or 'unknown')[:12]}`{changed}"]
+    words = [f"`{command(name)}`", f"commit `{(found['commit'] or 'unknown')[:12]}`{changed}"]
     return "; ".join([*words, ", ".join([found["processor"], found["device"]]), ", ".join(versions + peers + settings)])
+
+
+def command(record: str) -> str:
+    """Return what writes a record."""
+    return "benchmarks/gpu.sh" if record == "gpu" else f"python -m benchmarks.{record}"
 
 
 def grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: int | None = None) -> str:

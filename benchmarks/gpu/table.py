@@ -1,5 +1,6 @@
 """The record as a short table."""
 
+from collections.abc import Iterator
 from typing import Any
 
 SHORT = {
@@ -21,23 +22,36 @@ SHORT = {
 """The columns: the record's names and the table's."""
 
 
-def table(found: dict[str, Any]) -> str:
-    """Return the rows of every part under the columns that it has."""
-    lines = [f"{found['device']}, commit {(found['commit'] or 'unknown')[:12]}, ceilings {found['ceilings']}"]
+Head = tuple[str, ...]
+
+
+def parts(found: dict[str, Any]) -> Iterator[tuple[Head, list[Head]]]:
+    """Yield, per part, the names of the columns that it has and its rows."""
     for part in dict.fromkeys(row["part"] for row in found["rows"]):
         rows = [row for row in found["rows"] if row["part"] == part]
         columns = [name for name in SHORT if any(name in row for row in rows)]
-        cells = [[part, *(SHORT[name] for name in columns)]]
-        for row in rows:
-            note = row.get("left out") or row.get("failed")
-            shown = [_cell(row.get(name)) for name in columns]
-            cells.append([row["row"], *shown] if note is None else [f"{row['row']}: {note}"[:100], *shown])
-        widths = [max(len(line[column]) for line in cells) for column in range(len(columns) + 1)]
+        yield (
+            (part, *(SHORT[name] for name in columns)),
+            [(_named(row), *(_cell(row.get(name)) for name in columns)) for row in rows],
+        )
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the rows of every part as plain text."""
+    rates = ", ".join(f"{name} {row['GFLOP/s']:,.0f}" for name, row in found["ceilings"].items())
+    lines = [f"{found['device']}, commit {(found['commit'] or 'unknown')[:12]}; matrix product, GFLOP/s: {rates}"]
+    for head, rows in parts(found):
+        widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
         lines.append("")
-        for line in cells:
-            first, *others = (text.rjust(width) for text, width in zip(line, widths, strict=True))
-            lines.append("  ".join([first.strip().ljust(widths[0]), *others]))
+        for first, *others in (head, *rows):
+            shown = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
+            lines.append("  ".join([first.ljust(widths[0]), *shown]))
     return "\n".join(lines)
+
+
+def _named(row: dict[str, Any]) -> str:
+    note = row.get("left out") or row.get("failed")
+    return row["row"] if note is None else f"{row['row']}: {note}"[:100]
 
 
 def _cell(value: Any) -> str:
