@@ -9,6 +9,7 @@ from jaxplain_kernels.moments import add_up as add_up
 from jaxplain_kernels.moments import highest as highest
 from jaxplain_kernels.moments import merge as merge_moments
 from jaxplain_kernels.noise_fold import noise_fold as noise_fold
+from jaxplain_kernels.optional import native
 from jaxplain_kernels.pool import max_pool as max_pool
 from jaxplain_kernels.pool.api import Spec as PoolSpec
 from jaxplain_kernels.pool.api import refusal
@@ -23,6 +24,12 @@ def max_pool_refusal(
     return refusal(PoolSpec(tuple(shape), tuple(window), tuple(strides), tuple(padding)))
 
 
+def native_library() -> str:
+    """Return the name and version of the library that computes natively on CPUs, or ``""`` where there is none."""
+    module, _ = native()
+    return "" if module is None else f"oneDNN {module.onednn_version()}"
+
+
 __all__ = [
     "ConvolutionSpec",
     "add_up",
@@ -32,6 +39,8 @@ __all__ = [
     "max_pool",
     "max_pool_refusal",
     "merge_moments",
+    "native_library",
+    "noise_fold",
     "rank",
     "rank_erase",
 ]
