@@ -16,7 +16,7 @@ import numpy as np
 
 import jaxplain
 from jaxplain._registry import METHODS, find_method
-from jaxplain.core.model import Model
+from jaxplain.core.model import Model, remembered
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit
 from jaxplain.engine.lift import Arguments, Program, explain_batch, id_words, prepare, select_images
@@ -143,7 +143,7 @@ class Workload:
 
     def call(self, model: Model, *, memory: str = "2GiB") -> tuple[tuple[Any, ...], Program]:
         """Return the arguments of ``explain_batch`` and its program, with the chunk that the engine would choose."""
-        x, score = self.images(), self.score(model)
+        x, score = self.images(), self.score(remembered(model))  # as the engine has it
         case = CASES[self.case]
         given = _context(case.method, model, x.shape[1:], self.n_samples) | case.keywords(self.n_samples, self.size)
         program, arguments = prepare(case.method, given, x_shape=x.shape[1:], diagnosed=False)

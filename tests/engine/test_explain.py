@@ -46,6 +46,21 @@ def test_batch_and_chunk_on_relu_networks(name):
         assert np.percentile(difference, 99) <= 1e-2
 
 
+def test_the_network_is_traced_once_for_all_methods():
+    """Planning, the clean pass, every trace inside a method and the next method copy the first trace."""
+    shapes = []
+
+    def network(weights, batch):
+        shapes.append(batch.shape)
+        return jax.nn.relu(batch @ weights)
+
+    model = jaxplain.from_function(network, jnp.ones((3, 2)))
+    for name in ("gradient", "deeplift", "integrated_gradients"):
+        context = {} if name == "gradient" else {"baseline": jnp.zeros(3)}
+        jaxplain.explain(model, np.ones((4, 3), np.float32), Predicted(), method=name, **context)
+    assert shapes == [(1, 3)]
+
+
 def test_noise_depends_on_the_image_id_alone():
     x, model = images(6), smooth_network()
     knobs = {"method": "smoothgrad", "key": KEY, "n_samples": 3, "batch": 3}
