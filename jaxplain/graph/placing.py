@@ -1,7 +1,7 @@
 """Rules placed on the blocks of a function that was traced for one shape of input."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -15,9 +15,9 @@ from jaxplain.graph.blocks import Placed
 from jaxplain.graph.branches import choosing, note_branch, same_branch
 from jaxplain.graph.matching import Matched, Rules, match, unmatched, without_rule
 from jaxplain.graph.rules import Call, name_of
-from jaxplain.graph.speed import fast_actions
+from jaxplain.graph.speed import fast_actions, fast_run
 from jaxplain.graph.trace import Traced, trace
-from jaxplain.graph.walk import Action, OnRun, Ports, Site, evaluate
+from jaxplain.graph.walk import Action, OnRun, Ports, Run, Site, evaluate
 
 Unknown = Literal["raise", "gradient"]
 Acting = Callable[[Sequence[Any], PyTree], tuple[list[Any], PyTree]]
@@ -59,7 +59,9 @@ class Placement:
         for word, values in (("recorded", recorded), ("written", written)):
             for site, tree in (values or {}).items():
                 ports.setdefault(site, {})[word] = tree
-        actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, _ruled(one)) for one in self.acting}
+        actions: dict[Site, Action] = {
+            one.placed.site: OnRun(one.placed.run, _ruled(one, self._run(one))) for one in self.acting
+        }
         actions |= dict.fromkeys(branches or {}, same_branch)
         if self.fast:
             actions |= fast_actions(self.traced, [one.placed for one in self.acting])
@@ -67,7 +69,8 @@ class Placement:
 
     def record(self, x: PyTree) -> Ports:
         """Return what the rules record of an example, by site."""
-        return self._emitted(x, _recording, [one for one in self.acting if hasattr(one.rule, "record")])
+        recording = [one for one in self.acting if hasattr(one.rule, "record")]
+        return self._emitted(x, lambda one: _recording(one, self._run(one)), recording)
 
     def read(self, x: PyTree) -> Ports:
         """Return what the blocks read whose rules give relevance to entries of the input, by site."""
@@ -80,7 +83,14 @@ class Placement:
 
     def _emitted(self, x: PyTree, acting: Callable[[Matched], Acting], blocks: Sequence[Matched]) -> Ports:
         actions: dict[Site, Action] = {one.placed.site: OnRun(one.placed.run, acting(one)) for one in blocks}
-        return self._evaluate(x, actions, {})[1] if actions else {}
+        if not actions:
+            return {}
+        if self.fast:
+            actions |= fast_actions(self.traced, [one.placed for one in blocks])
+        return self._evaluate(x, actions, {})[1]
+
+    def _run(self, one: Matched) -> Run:
+        return fast_run(one.placed) if self.fast else one.placed.run
 
     def _evaluate(self, x: PyTree, actions: Mapping[Site, Action], ports: Ports) -> tuple[list[Any], Ports]:
         try:
@@ -135,15 +145,41 @@ def _joined(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any]) -> list
     return [next(streams[moves]) for moves in placed.moving]
 
 
-def _call(placed: Placed, moving: Sequence[Any], fixed: Sequence[Any], recorded: PyTree = None) -> Call:
-    def run(*values: Any) -> tuple[Any, ...]:
-        return tuple(placed.run(*_joined(placed, values, fixed)))
+def _call(
+    placed: Placed,
+    run: Run,
+    moving: Sequence[Any],
+    fixed: Sequence[Any],
+    outputs: Sequence[Any],
+    recorded: PyTree = None,
+) -> Call:
+    """Return what a rule sees of a block.
+
+    Args:
+        placed: The block.
+        run: Its equations in the forms that they are pulled back in.
+        moving, fixed, outputs: Values of its inputs and outputs.
+        recorded: What the rule recorded at another example.
+    """
+
+    def of(run: Run) -> Callable[..., tuple[Any, ...]]:
+        return lambda *values: tuple(run(*_joined(placed, values, fixed)))
 
     inputs = _joined(placed, moving, fixed)
-    affine = placed.affine.at(inputs) if placed.affine else None
+    affine = replace(placed.affine, run=run).at(inputs) if placed.affine else None
     held = _held(placed, inputs, fixed) if placed.held is not None else None
     nonnegative = _parted(placed, placed.nonnegative)[0]
-    return Call(placed.block, run, tuple(moving), affine, held, recorded, tuple(nonnegative))
+    return Call(
+        placed.block,
+        of(placed.run),
+        tuple(moving),
+        tuple(outputs),
+        of(run),
+        affine,
+        held,
+        recorded,
+        tuple(nonnegative),
+    )
 
 
 def _held(placed: Placed, inputs: Sequence[Any], fixed: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
@@ -159,12 +195,13 @@ def _reading(one: Matched) -> Acting:
     return act
 
 
-def _recording(one: Matched) -> Acting:
+def _recording(one: Matched, run: Run) -> Acting:
     """Evaluate the block and let its rule record; inside a cond ``present`` stays zero where a branch is not taken."""
 
     def act(inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
-        values = one.rule.record(_call(one.placed, *_parted(one.placed, inputs)))
-        return one.placed.run(*inputs), {"present": jnp.ones(()), "values": values}
+        outputs = run(*inputs)
+        values = one.rule.record(_call(one.placed, run, *_parted(one.placed, inputs), outputs))
+        return outputs, {"present": jnp.ones(()), "values": values}
 
     return act
 
@@ -189,7 +226,7 @@ def _where_recorded(port: PyTree, found: list[Array], cotangents: tuple[Any, ...
     return [jnp.where(port["present"] > 0, value, without.astype(value.dtype)) for value in found]
 
 
-def _ruled(one: Matched) -> Acting:
+def _ruled(one: Matched, in_forms: Run) -> Acting:
     """Return the block as a function with a backward pass of its own; the rule's arrays are arguments as well."""
     placed = one.placed
     leaves, tree = jax.tree.flatten(one.rule)
@@ -202,7 +239,7 @@ def _ruled(one: Matched) -> Acting:
         return jax.tree.unflatten(tree, filled)
 
     def run(moving: Sequence[Any], fixed: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(placed.run(*_joined(placed, moving, fixed)))
+        return tuple(in_forms(*_joined(placed, moving, fixed)))
 
     @jax.custom_vjp
     def block(moving: list[Any], fixed: list[Any], arrays: list[Any], port: PyTree) -> tuple[Any, ...]:
@@ -211,13 +248,14 @@ def _ruled(one: Matched) -> Acting:
     def forward(*arguments: PyTree) -> tuple[Any, _Kept]:
         moving, fixed, arrays, port = jax.tree.map(lambda one: one.value, arguments)
         perturbed = tuple(one.perturbed and _smooth(one.value) for one in arguments[1])
-        return run(moving, fixed), _Kept(moving, fixed, arrays, port.get("recorded"), perturbed)
+        outputs = run(moving, fixed)
+        return outputs, _Kept(moving, fixed, arrays, outputs, port.get("recorded"), perturbed)
 
     def backward(kept: _Kept, cotangents: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
         cotangents = tuple(map(_materialized, cotangents))
         moving, fixed, recorded = kept.moving, kept.fixed, kept.recorded
         chosen = rule_with(kept.arrays)
-        call = _call(placed, moving, fixed, _recorded(recorded))
+        call = _call(placed, in_forms, moving, fixed, kept.outputs, _recorded(recorded))
         found = _where_recorded(recorded, _checked(chosen.backward(call, cotangents), call, chosen), cotangents)
         of_fixed = _of_fixed(lambda values: run(moving, values), fixed, kept.perturbed, cotangents)
         if not _to_input(one):
@@ -240,6 +278,7 @@ class _Kept:
     moving: list[Any]
     fixed: list[Any]
     arrays: list[Any]
+    outputs: tuple[Any, ...]
     recorded: PyTree
     perturbed: tuple[bool, ...] = static()
 

@@ -33,6 +33,8 @@ class Call:
         run: The block as a function of the inputs that depend on the example: a tuple of its outputs. What does not
             depend on the example, such as weights, is fixed in it.
         inputs: The values of these inputs; an elementwise activation has one.
+        outputs: What the block computed of them.
+        fast: The same function as ``run``, maybe in another form, which can be differentiated in reverse mode alone.
         affine: The block as ``product(x, weight) + shift``; None where it is no affine run.
         held: The same function as ``run`` whose derivative takes the scale of a normalization for a constant.
         recorded: What the rule's ``record`` returned at another example, or None.
@@ -43,19 +45,17 @@ class Call:
     block: Block
     run: Callable[..., Arrays]
     inputs: Arrays
+    outputs: Arrays
+    fast: Callable[..., Arrays]
     affine: Affine | None = None
     held: Callable[..., Arrays] | None = None
     recorded: PyTree = None
     nonnegative: tuple[bool, ...] = ()
 
-    @property
-    def outputs(self) -> Arrays:
-        """What the block computed."""
-        return self.run(*self.inputs)
-
-    def pull(self, cotangents: Arrays) -> Arrays:
-        """Pull cotangents of the outputs back by the block's own derivative."""
-        return jax.vjp(self.run, *self.inputs)[1](cotangents)
+    def pull(self, cotangents: Arrays, at: Arrays | None = None) -> Arrays:
+        """Pull cotangents of the outputs back by the block's own derivative, at its inputs or at other ones."""
+        found: Arrays = jax.vjp(self.fast, *(self.inputs if at is None else at))[1](cotangents)
+        return found
 
 
 @runtime_checkable

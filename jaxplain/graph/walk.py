@@ -13,7 +13,7 @@ entered has its body's derivative instead.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -26,6 +26,8 @@ from jaxplain._typing import PyTree
 
 Site = tuple[int, ...]
 Ports = dict[Site, PyTree]
+Form = Callable[..., list[Any]]
+"""Another program for an equation: a function of its operands that returns its outputs."""
 
 
 def lies_in(site: Site, sites: Collection[Site]) -> bool:
@@ -41,11 +43,13 @@ class Run:
         positions: Where they stand in the program.
         equations: The equations.
         inputs: The variables that they read, each once, their own results left out.
+        forms: Other programs for some of the equations, by their number in the run; functions of the operands.
     """
 
     positions: tuple[int, ...]
     equations: tuple[Equation, ...]
     inputs: tuple[Any, ...]
+    forms: Mapping[int, Form] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program, positions: Sequence[int]) -> "Run":
@@ -69,11 +73,17 @@ class Run:
     def values(self, *inputs: Any, given: Mapping[Any, Any] | None = None) -> dict[Any, Any]:
         """Return the values of all variables of the run."""
         values = dict(zip(self.inputs, inputs, strict=True))
-        for equation in self.equations:
+        for number, equation in enumerate(self.equations):
             operands = [atom.val if _compat.is_literal(atom) else values[atom] for atom in equation.invars]
-            values.update(zip(equation.outvars, _compat.bind(equation, operands, scoped=False), strict=True))
+            values.update(zip(equation.outvars, self.bind(number, operands), strict=True))
             values.update({variable: given[variable] for variable in equation.outvars if given and variable in given})
         return values
+
+    def bind(self, number: int, operands: Sequence[Any]) -> list[Any]:
+        """Evaluate one of the equations, in its form where it has one."""
+        if number in self.forms:
+            return self.forms[number](*operands)
+        return _compat.bind(self.equations[number], operands, scoped=False)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_batches_targets_and_weights():
     np.testing.assert_allclose(got, want, **tol(np.float32, terms=100, scale=float(jnp.abs(want).max())))
 
 
-def test_a_rule_comes_first_and_fast_forms_take_what_is_left():
+def test_a_rule_comes_first_and_is_evaluated_in_fast_forms_as_what_is_left():
     @dataclass(frozen=True)
     class Doubled:
         def backward(self, call, cotangents):
@@ -122,4 +122,6 @@ def test_a_rule_comes_first_and_fast_forms_take_what_is_left():
         fast = rewrite(with_fast_gradients(f), rules)
         sites = {one.placed.block.kind for one in fast.placement(x).acting}
         assert sites == {kind} and len(fast_actions(trace(f, x), [one.placed for one in fast.placement(x).acting])) == 1
+        text = str(jax.make_jaxpr(jax.grad(fast))(x))
+        assert "rev[" in text and "select_and_scatter_add" not in text
         np.testing.assert_allclose(jax.grad(fast)(x), 2 * jax.grad(f)(x), **tol(np.float32, terms=64, scale=40))

@@ -59,7 +59,7 @@ class ExpectedFactors:
     def backward(self, call: Call, cotangents: Arrays) -> Arrays:
         """Return the block's own pull-back at the mean factors."""
         means = [mean.astype(value.dtype) for mean, value in zip(call.recorded, call.inputs, strict=True)]
-        return tuple(jax.vjp(call.run, *means)[1](cotangents))
+        return call.pull(cotangents, at=tuple(means))
 
 
 @dataclass(frozen=True)

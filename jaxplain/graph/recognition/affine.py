@@ -87,7 +87,7 @@ class AffineRun:
 
         def product(x: Array, weight: Array) -> Array:
             operands = [x, weight] if self.moving == 0 else [weight, x]
-            (result,) = _compat.bind(start, operands, scoped=False)
+            (result,) = self.run.bind(0, operands)
             return result.astype(out.dtype)
 
         def following(value: Array) -> Array:

@@ -38,8 +38,7 @@ class Epsilon:
 
     def backward(self, call: Call, cotangents: Arrays) -> Arrays:
         """Return relevance per unit of input."""
-        outputs, pull = jax.vjp(call.run, *call.inputs)
-        return pull(tuple(shares(g * y, y, self.epsilon) for g, y in zip(cotangents, outputs, strict=True)))
+        return call.pull(tuple(shares(g * y, y, self.epsilon) for g, y in zip(cotangents, call.outputs, strict=True)))
 
 
 @jax.tree_util.register_dataclass
@@ -56,7 +55,6 @@ class Norm:
 
     def backward(self, call: Call, cotangents: Arrays) -> Arrays:
         """Return relevance per unit of input."""
-        outputs, pull = jax.vjp(call.run, *call.inputs)
         _, totals = jax.jvp(call.run, call.inputs, call.inputs)
-        parts = zip(cotangents, outputs, totals, strict=True)
-        return pull(tuple(shares(g * y, total, self.epsilon) for g, y, total in parts))
+        parts = zip(cotangents, call.outputs, totals, strict=True)
+        return call.pull(tuple(shares(g * y, total, self.epsilon) for g, y, total in parts))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 
 from jaxplain._typing import Array
@@ -33,7 +32,7 @@ class Winner:
         change = _difference(after, before)
         falls, rises = (change > 0, change < 0) if self.smallest else (change < 0, change > 0)
         here = call.pull((jnp.where(falls, 0, change) * g,))
-        there = jax.vjp(call.run, *first)[1]((jnp.where(rises, 0, change) * g,))
+        there = call.pull((jnp.where(rises, 0, change) * g,), at=first)
         still = call.pull((jnp.where(change == 0, g, 0),))  # the derivative, where winner and value stay
         return tuple(
             jnp.where(x == x0, kept, (to_here + to_there) / jnp.where(x == x0, 1, x - x0))
