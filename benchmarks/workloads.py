@@ -70,11 +70,13 @@ _FORMS = {
     "smoothgrad_squared": _sampled("smoothgrad_squared"),
     "vargrad": _sampled("vargrad"),
     "smoothdiff": _sampled("smoothdiff", passes=lambda n: Passes(1, n)),
-    # Positive and negative contributions, each forward and backward, beside the values themselves: five products where
-    # a gradient has two.
+    # At least, behind ReLUs: the values, and positive contributions forward and backward, which is three products where
+    # a gradient has two; alpha-beta has the negative ones as well, and gamma pulls all back beside the favored ones.
+    # Layers whose input may be negative, such as the first, take twice the products of each sign.
     "lrp, epsilon": _lrp("epsilon", Passes(1)),
-    "lrp, epsilon_plus": _lrp("epsilon_plus", Passes(1, 3)),
-    "lrp, epsilon_gamma_box": _lrp("epsilon_gamma_box", Passes(1, 3)),
+    "lrp, epsilon_plus": _lrp("epsilon_plus", Passes(1, 1)),
+    "lrp, epsilon_alpha2_beta1": _lrp("epsilon_alpha2_beta1", Passes(1, 3)),
+    "lrp, epsilon_gamma_box": _lrp("epsilon_gamma_box", Passes(1, 2)),
     "excitation_backprop": Case("excitation_backprop", lambda n: Passes(1, 1)),
     "deeplift": Case("deeplift", lambda n: Passes(1, 1)),
     "deep_shap": Case("deep_shap", lambda n: Passes(n, 1)),

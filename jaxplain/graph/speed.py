@@ -30,8 +30,8 @@ def fast_actions(traced: Traced, taken: Sequence[Placed] = ()) -> dict[Site, Act
     """
     held = {(*one.site[:-1], position) for one in taken for position in one.run.positions}
     free = [step for step in steps(traced) if step.depends and not lies_in(step.site, held)]
-    forms = {step.site: _form(step.equation) for step in free if not _inside_custom(step)}
-    return {site: _action(form) for site, form in forms.items() if form is not None}
+    forms = [(step, _form(step.equation)) for step in free if not _inside_custom(step)]
+    return {step.site: _action(step.equation, form) for step, form in forms if form is not None}
 
 
 def fast_run(placed: Placed) -> Run:
@@ -50,8 +50,9 @@ def _form(equation: Equation) -> Form | None:
     return next((found for form in FORMS if (found := form(equation)) is not None), None)
 
 
-def _action(form: Form) -> Action:
+def _action(equation: Equation, form: Form) -> Action:
     def act(run: Callable[..., list[Any]], inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], None]:
-        return form(*inputs), None
+        with _compat.context_of(equation):  # keeps its names for whoever traces the result
+            return form(*inputs), None
 
     return act

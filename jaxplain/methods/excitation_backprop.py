@@ -14,7 +14,7 @@ from jaxplain.graph.placing import Unknown
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(rules=lambda f, x, **context: WINNING)
+@method(plain_gradient=True, rules=lambda f, x, **context: WINNING)
 def excitation_backprop(
     f: ScoreFn,
     x: Float[Array, "*in"],

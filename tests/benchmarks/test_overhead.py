@@ -9,8 +9,8 @@ from benchmarks.ceiling import ceiling
 from benchmarks.workloads import CASES, USUAL, Workload, forwards, gradients, method_program, network, spatial_layer
 from jaxplain._registry import METHODS
 
-# Relevance evaluates blocks anew, which XLA finds out only when it compiles.
-COUNTED = sorted({*USUAL, "deep_shap", "guided_grad_cam", "xgrad_cam"} - {name for name in CASES if "lrp" in name})
+# The first layer of the small network, whose input may be negative, is too large a part of it for z-plus.
+COUNTED = sorted({*USUAL, "deep_shap", "guided_grad_cam", "xgrad_cam", "excitation_backprop"} - {"lrp, epsilon_plus"})
 
 
 @pytest.fixture(scope="module")
