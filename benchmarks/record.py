@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxplain.core.ops import native_library
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -23,7 +25,8 @@ def facts() -> dict[str, Any]:
         "processor": _processor(),
         "load": round(os.getloadavg()[0], 2),  # figures from a machine with other work are hints
         "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")}
-        | {"python": platform.python_version()},
+        | {"python": platform.python_version()}
+        | ({"jaxplain-native": native_library()} if native_library() else {}),
     }
 
 

@@ -153,7 +153,9 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "smoothdiff": ("smoothdiff", smoothdiff),
     "kernels": ("kernels", kernels),
     "against": ("against", against),
+    "against_native": ("against_native", against),
     "peers": ("against", peers),
+    "peers_native": ("against_native", peers),
     "gpu": ("gpu", gpu),
 }
 """The tables beside ``measured``: the record of each, and what writes it."""
@@ -177,7 +179,11 @@ def origin(name: str, found: dict[str, Any]) -> str:
     """Return the command, commit, machine and versions of a record."""
     changed = " and changes" if found.get("changed") else ""
     settings = [f"{name} {found[name]}" for name in ("precision", "batch", "size", "samples", "steps") if name in found]
-    versions = [f"{package} {found['versions'][package]}" for package in ("jax", "jaxlib")]
+    versions = [
+        f"{package} {found['versions'][package]}"
+        for package in ("jax", "jaxlib", "jaxplain-native")
+        if package in found["versions"]
+    ]
     peers = [f"{package} {version}" for package, version in found.get("peers", {}).items()]
     words = [f"`{command(name)}`", f"commit `{(found['commit'] or 'unknown')[:12]}`{changed}"]
     return "; ".join([*words, ", ".join([found["processor"], found["device"]]), ", ".join(versions + peers + settings)])
@@ -185,7 +191,7 @@ def origin(name: str, found: dict[str, Any]) -> str:
 
 def command(record: str) -> str:
     """Return what writes a record."""
-    return "benchmarks/gpu.sh" if record == "gpu" else f"python -m benchmarks.{record}"
+    return "benchmarks/gpu.sh" if record == "gpu" else f"python -m benchmarks.{record.removesuffix('_native')}"
 
 
 def grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: int | None = None) -> str:

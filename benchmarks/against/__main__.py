@@ -31,6 +31,7 @@ from benchmarks import record, timing
 from benchmarks.against.pair import Pair
 from benchmarks.against.subjects import KINDS, Subject, make
 from benchmarks.against.torch_side import THREADS, Setting, best, runner
+from jaxplain.core.ops import native_library
 
 PEERS = {"captum": "captum", "zennit": "zennit", "grad_cam": "grad-cam", "shap": "shap"}
 """Peers' modules here, and what they are called where packages are."""
@@ -96,9 +97,14 @@ def row(network: str, cell: dict[str, Any]) -> str:
     )
 
 
+def record_name() -> str:
+    """Return the name of the record: with the native distribution it is another one."""
+    return "against_native" if native_library() else "against"
+
+
 def kept(results: Path) -> dict[str, Any]:
     """Return the record so far."""
-    place = results / jax.devices()[0].device_kind.lower().replace(" ", "-") / "against.json"
+    place = results / jax.devices()[0].device_kind.lower().replace(" ", "-") / f"{record_name()}.json"
     return json.loads(place.read_text()) if place.exists() else {}
 
 
@@ -122,7 +128,7 @@ def run(networks: list[str], pairs: list[Pair], chosen: argparse.Namespace, resu
             with quiet():
                 cell = measure(pair, subject.first(work.batch), work.samples, own, chosen.pairs, precision)
             cells[pair.cell] = cell
-            record.keep("against", found | record.facts() | {"peers": peer_versions()}, results)
+            record.keep(record_name(), found | record.facts() | {"peers": peer_versions()}, results)
             print(row(network, cell), flush=True)
 
 

@@ -184,13 +184,20 @@ OP = Op(
         Form("turned", partial(_pulled_by, pull_back), _no_turned),
     ),
     (
-        Winner("onednn", "faster forward and backward (results/cpu/native.json)", ("cpu",), _not_thinned),
-        Winner("pointwise", f"1.1 to 2.3 times as fast, backward in a loop 1.5 to 2.6 {_RECORD}", ("cpu",)),
         Winner(
-            "coarse", f"backward 2.8 times as fast for a stem, 19 for patches {_RECORD}", ("cpu",), _coarse_is_narrow
+            "onednn", "1.2 to 2.2 times as fast, depthwise 30 to 40 (results/cpu/native.json)", ("cpu",), _not_thinned
         ),
-        Winner("coarse", f"backward of volumes 6 to 90 times as fast {_RECORD}", ("cpu",), _of_volumes),
-        Winner("turned", f"backward as fast, in a loop 1.6 to 8.9 times {_RECORD}", ("cpu",)),
+        Winner("pointwise", f"1.1 to 2.4 times as fast, backward in a loop 1.5 to 3.3 {_RECORD}", ("cpu",)),
+        Winner(
+            "coarse", f"backward 2.7 times as fast for a stem, 18 for patches {_RECORD}", ("cpu",), _coarse_is_narrow
+        ),
+        Winner(
+            "coarse",
+            f"backward of volumes 10 to 38 times as fast, in a loop 0.4 to 0.7 {_RECORD}",
+            ("cpu",),
+            _of_volumes,
+        ),
+        Winner("turned", f"backward as fast, in a loop 1.2 to 8.6 times {_RECORD}", ("cpu",)),
     ),
     _typical,
 )
