@@ -56,25 +56,25 @@ class Setting:
 
 def pool(case: Any) -> Setting:
     """A max-pooling."""
-    return Setting(PoolSpec(*case), (_random(case[0]),), pulled=True)
+    return Setting(PoolSpec(*case), (normal(case[0]),), pulled=True)
 
 
 def convolution(case: Any) -> Setting:
     """A convolution with given weights."""
-    arrays = _random(case[0]), _random(case[1], seed=1)
+    arrays = normal(case[0]), normal(case[1], seed=1)
     return Setting(problem_of(*arrays, plain_and_spec(case)[1]), arrays, pulled=True)
 
 
 def rank(case: Any) -> Setting:
     """Maps to rank."""
     (*rows, size), dtype = case
-    scores = _random((*rows, size)).astype(dtype)
+    scores = normal((*rows, size)).astype(dtype)
     return Setting(RankSpec(prod(rows), size, scores.dtype), (scores,))
 
 
 def rank_erase(case: Any) -> Setting:
     """A batch of images with one order."""
-    images, blanks = (_random((case.images, *case.shape), seed).astype(case.dtype) for seed in (0, 1))
+    images, blanks = (normal((case.images, *case.shape), seed).astype(case.dtype) for seed in (0, 1))
     space = case.shape[: case.axes]
     ranks = np.random.default_rng(2).permutation(prod(space)).astype(np.int32).reshape(space)
     counts = jnp.linspace(0.0, float(prod(space)), case.steps).astype(jnp.int32)
@@ -84,7 +84,7 @@ def rank_erase(case: Any) -> Setting:
 
 def moments(case: Any) -> Setting:
     """Samples to add up."""
-    return Setting(MomentsSpec("add", case), (_random(case),))
+    return Setting(MomentsSpec("add", case), (normal(case),))
 
 
 def noise_fold(case: Any) -> Setting:
@@ -100,7 +100,7 @@ def mask_blend(case: Any) -> Setting:
     rng = np.random.default_rng(0)
     masks = jnp.asarray(rng.integers(0, 2, (n, *grid)), jnp.float32)
     shifts = jnp.asarray(rng.integers(0, cell_sizes(shape[: len(grid)], grid), (n, len(grid))), jnp.int32)
-    image = _random(shape)
+    image = normal(shape)
     return Setting(MaskSpec(shape, image.dtype, grid, n), (image, jnp.zeros_like(image), masks, shifts))
 
 
@@ -165,7 +165,7 @@ def programs(run: Callable[..., jax.Array], setting: Setting) -> dict[str, Calla
 
         return lax.scan(step, jnp.zeros_like(x), jnp.arange(1.0, LOOPS + 1))[0]
 
-    cotangent = _random(jax.eval_shape(op, *setting.arrays).shape, 2)
+    cotangent = normal(jax.eval_shape(op, *setting.arrays).shape, 2)
     pulls = {"backward": jax.jit(backward), "loop": jax.jit(loop)}
     return {"forward": forward} | {name: partial(pull, cotangent, *setting.arrays) for name, pull in pulls.items()}
 
@@ -198,7 +198,8 @@ def _cell(found: dict[str, Any] | None) -> str:
     return f"{plain:.2f} / {own:.2f} = {found['ratio']['median']:.2f}".rjust(24)
 
 
-def _random(shape: tuple[int, ...], seed: int = 0) -> jax.Array:
+def normal(shape: tuple[int, ...], seed: int = 0) -> jax.Array:
+    """Return normal noise."""
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 

@@ -14,10 +14,9 @@ from typing import Any
 from unittest import mock
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from benchmarks.gradients import gradient
+from benchmarks.gradients import beside, gradient
+from benchmarks.kernels import normal
 from benchmarks.record import facts, keep
 from benchmarks.timing import PAIRS, cell, interleaved
 from jaxplain.graph.rewrite import with_fast_gradients
@@ -58,7 +57,7 @@ def operations(batch: int) -> dict[str, tuple[tuple[int, ...], Op]]:
     for size, channels, features, width, stride, pad, groups in rows:
         shape, kernel = (batch, size, size, channels), (width, width, channels // groups, features)
         settings = {"padding": ((pad, pad),) * 2, "window_strides": (stride,) * 2, "feature_group_count": groups}
-        spec, weights = plain_and_spec((shape, kernel, settings))[1], _random(kernel, 1)
+        spec, weights = plain_and_spec((shape, kernel, settings))[1], normal(kernel, 1)
         name = f"{width}x{width}{' depthwise' * (groups > 1)} / {stride}, {channels} to {features} at {size}"
         found[name] = (shape, lambda x, weights=weights, spec=spec: convolve(x, weights, spec))
     pooling = {"window": (1, 3, 3, 1), "strides": (1, 2, 2, 1), "padding": ((0, 0), (1, 1), (1, 1), (0, 0))}
@@ -68,8 +67,8 @@ def operations(batch: int) -> dict[str, tuple[tuple[int, ...], Op]]:
 
 def compare_operation(shape: tuple[int, ...], op: Op, pairs: int) -> dict[str, Any]:
     """Time forward and backward, with and without."""
-    x = _random(shape, 0)
-    cotangent = _random(jax.eval_shape(op, x).shape, 2)
+    x = normal(shape, 0)
+    cotangent = normal(jax.eval_shape(op, x).shape, 2)
 
     def backward(x: jax.Array, cotangent: jax.Array) -> jax.Array:
         return jax.vjp(op, x)[1](cotangent)[0]
@@ -89,18 +88,11 @@ def compare_operation(shape: tuple[int, ...], op: Op, pairs: int) -> dict[str, A
 
 def compare_network(name: str, batch: int, pairs: int, size: int = SIZE) -> dict[str, Any]:
     """Time the gradient of a network, with and without."""
-    model, x = random_network(name), _random((batch, size, size, 3), 0)
+    model, x = random_network(name), normal((batch, size, size, 3), 0)
     with without_native():
         xla = gradient(with_fast_gradients).lower(model, x).compile()
     own = gradient(with_fast_gradients).lower(model, x).compile()
-    runs = {"xla": partial(xla, model, x), "native": partial(own, model, x)}
-    want, got = (np.asarray(run()) for run in runs.values())
-    timings = interleaved(runs, pairs)
-    return {
-        "ratio": timings.ratio("xla", "native"),
-        **{f"seconds, {form}": figures for form, figures in timings.record().items()},
-        "relative L2 difference": float(np.linalg.norm(got - want) / np.linalg.norm(want)),
-    }
+    return beside({"xla": partial(xla, model, x), "native": partial(own, model, x)}, pairs)
 
 
 def main() -> None:
@@ -124,10 +116,6 @@ def main() -> None:
         seconds = [row[f"seconds, {form}"]["median"] for form in ("xla", "native")]
         print(f"{name:36} gradient {seconds} s = {cell(row['ratio'])} x", flush=True)
     print(f"written to {keep('native', found)}")
-
-
-def _random(shape: tuple[int, ...], seed: int) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
 if __name__ == "__main__":

@@ -30,11 +30,19 @@ def facts() -> dict[str, Any]:
     }
 
 
+def device_folder(results: Path = RESULTS) -> Path:
+    """Return the folder of the present device's records."""
+    return results / jax.devices()[0].device_kind.lower().replace(" ", "-")
+
+
 def keep(name: str, found: dict[str, Any], results: Path = RESULTS) -> Path:
     """Write a result, facts included, and return where."""
-    folder = results / jax.devices()[0].device_kind.lower().replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"{name}.json"
+    return write(device_folder(results) / f"{name}.json", found)
+
+
+def write(place: Path, found: dict[str, Any]) -> Path:
+    """Write a result at a place, and return it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return place
 

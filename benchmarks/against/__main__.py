@@ -24,7 +24,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import torch
 
 from benchmarks import record, timing
@@ -104,7 +103,7 @@ def record_name() -> str:
 
 def kept(results: Path) -> dict[str, Any]:
     """Return the record so far."""
-    place = results / jax.devices()[0].device_kind.lower().replace(" ", "-") / f"{record_name()}.json"
+    place = record.device_folder(results) / f"{record_name()}.json"
     return json.loads(place.read_text()) if place.exists() else {}
 
 

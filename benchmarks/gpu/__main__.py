@@ -7,28 +7,25 @@ interrupted run keeps what it has; the short table comes last.
 """
 
 import argparse
-import json
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from benchmarks.ceiling import ceiling, precision_of
 from benchmarks.gpu import jobs, kernels, methods, peers
 from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import Row, failed
 from benchmarks.gpu.table import table
-from benchmarks.record import RESULTS, facts
+from benchmarks.record import device_folder, facts, write
 from benchmarks.workloads import Workload, network
 
 PRECISIONS = ("bf16", "fast")
 NETWORKS = ("resnet50", "vit_b_16")
-
-Row = dict[str, Any]
 
 
 def parts(small: bool) -> dict[str, tuple[float, Callable[[Clock], Iterator[Row]]]]:
@@ -81,9 +78,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="tiny inputs, to see that everything runs")
     chosen = parser.parse_args()
     clock, began = Clock(60 * chosen.minutes), time.perf_counter()
-    folder = chosen.out or RESULTS / jax.devices()[0].device_kind.lower().replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "gpu.json"
+    place = (chosen.out or device_folder()) / "gpu.json"
     rates = {precision: ceiling(precision_of(precision)) for precision in PRECISIONS}
     found: Row = {**facts(), "ceilings": rates, "rows": []}
     for name, (share, rows) in parts(chosen.small).items():
@@ -92,7 +87,7 @@ def main() -> None:
         for row in _with_failure(rows(clock.part(share))):
             found["rows"].append({"part": name} | row)
             found["seconds"] = round(time.perf_counter() - began, 1)
-            place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+            write(place, found)
             print(f"{found['seconds']:7.1f} s  {name}: {row.get('row')}", file=sys.stderr, flush=True)
     print(table(found))
     print(f"written to {place}")
@@ -104,7 +99,7 @@ def _with_failure(rows: Iterator[Row]) -> Iterator[Row]:
         yield from rows
     except Exception as error:
         traceback.print_exc()
-        yield {"row": "broken off", "failed": f"{type(error).__name__}: {error}"[:300]}
+        yield {"row": "broken off"} | failed(error)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
-"""The time that is left: what does not fit any more is left out, and the record says so."""
+"""The time that is left."""
 
 import time
-
-LEFT_OUT = {"left out": "no time was left"}
-"""What a row says that did not fit."""
 
 
 class Clock:

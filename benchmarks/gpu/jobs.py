@@ -7,12 +7,12 @@ The rows say images/s from the first image read to the last shard written, plann
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.demo_job import open_place
-from benchmarks.gpu.clock import LEFT_OUT, Clock
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import LEFT_OUT, Row
 from jaxplain.aggregate.peppr import order_of
 from jaxplain.core.model import Model
 from jaxplain.core.targets import Predicted
@@ -25,8 +25,6 @@ from jaxplain.io.sources import open_source
 from jaxplain.io.sources.base import Source
 
 MANY = 300_000
-
-Row = dict[str, Any]
 
 
 def rows(

@@ -1,13 +1,11 @@
 """Every form of every kernel against the plain one, as in ``benchmarks.kernels``."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from benchmarks.gpu.clock import LEFT_OUT, Clock
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import LEFT_OUT, Row, failed
 from benchmarks.kernels import measure, settings
 from benchmarks.timing import cell
-
-Row = dict[str, Any]
 
 
 def rows(clock: Clock, *, small: bool, rounds: int) -> Iterator[Row]:
@@ -20,7 +18,7 @@ def rows(clock: Clock, *, small: bool, rounds: int) -> Iterator[Row]:
         try:
             found = measure(op, setting, rounds)
         except Exception as error:  # a form that fails is a row of the table
-            yield {"row": name, "failed": f"{type(error).__name__}: {error}"[:300]}
+            yield {"row": name} | failed(error)
             continue
         for form, directions in found.items():
             for direction, times in directions.items():

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks.ceiling import ceiling, precision_of
-from benchmarks.gpu.clock import LEFT_OUT, Clock
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import LEFT_OUT, Row, failed
 from benchmarks.overhead import bare_programs, compiled_method, measure
 from benchmarks.timing import INTERVAL, Compiled, interleaved
 from benchmarks.workloads import USUAL, Workload
@@ -21,8 +22,6 @@ from jaxplain.engine.precision import Precision, at_precision
 
 THREADS = 6
 """Programs compiled at once: the device tries convolutions for one after another, the host does the rest."""
-
-Row = dict[str, Any]
 
 
 def rows(
@@ -47,7 +46,7 @@ def rows(
     made = _together(makers, lambda: at_precision(model, precision)[1])
     for name, error in made.items():
         if isinstance(error, Exception):
-            yield named | {"row": name, "failed": f"{type(error).__name__}: {error}"[:300]}
+            yield named | {"row": name} | failed(error)
     rate = ceiling(precision_of(precision))["GFLOP/s"]
     for batch in batches:
         if not isinstance(made[f"bare {batch}"], Exception):

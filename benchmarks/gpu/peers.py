@@ -9,14 +9,13 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.gpu.clock import LEFT_OUT, Clock
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import LEFT_OUT, Row, failed
 from benchmarks.timing import cell, interleaved
 from jaxplain.engine.precision import Precision
 
 METHODS = ("gradient", "integrated_gradients", "smoothgrad", "grad_cam")
 PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "fast": "float32"}
-
-Row = dict[str, Any]
 
 
 WAYS = ("eager", "compiled")
@@ -64,7 +63,7 @@ def rows(
         try:
             yield named | _beside(pairs[method], subject, samples, setting, precision, rounds)
         except Exception as error:  # a way that fails is a row of the table
-            yield named | {"failed": f"{type(error).__name__}: {error}"[:300]}
+            yield named | failed(error)
 
 
 def _beside(pair: Any, subject: Any, samples: int, setting: Any, precision: Precision, rounds: int) -> Row:

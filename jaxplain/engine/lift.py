@@ -16,8 +16,8 @@ import numpy as np
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree, ScoreFn
+from jaxplain.adapters.independence import forward
 from jaxplain.core.fitting import check_classes, check_images, check_target
-from jaxplain.core.model import Model
 from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
@@ -143,19 +143,13 @@ def image_axes(score: Score, x_shape: tuple[int, ...], n_images: int | None = No
     """
     check_target(score.target)
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), score.extras)
-    outputs = _outputs.eval_shape(score.model, jax.ShapeDtypeStruct((1, *x_shape), np.float32), *one)
+    outputs = forward.eval_shape(score.model, [jax.ShapeDtypeStruct((1, *x_shape), np.float32), *one])
     axes = batch_axes(score.target, min(leaf.ndim for leaf in jax.tree.leaves(outputs)) - 1)
     found = tuple(jax.tree.leaves(axes, is_leaf=lambda axis: axis is None))
     check_classes(score.target, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), outputs))
     if n_images is not None:
         check_images(score.target, found, n_images)
     return found
-
-
-@jax.jit
-def _outputs(model: Model, x: Array, *extras: PyTree) -> PyTree:
-    """Run the network; only its trace is used, which JAX remembers."""
-    return model(x, *extras)
 
 
 def select_images(score: Score, axes: tuple[int | None, ...], rows: np.ndarray) -> Score:

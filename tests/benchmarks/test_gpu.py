@@ -5,7 +5,8 @@ import json
 import pytest
 
 from benchmarks.gpu import jobs, kernels, methods, peers
-from benchmarks.gpu.clock import LEFT_OUT, Clock
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.row import LEFT_OUT
 from benchmarks.gpu.table import table
 from benchmarks.workloads import USUAL, Workload, network
 
