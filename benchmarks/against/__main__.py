@@ -88,11 +88,11 @@ def row(network: str, cell: dict[str, Any]) -> str:
     ours, theirs = (cell["seconds"][side]["median"] for side in ("jaxplain", "peer"))
     agreement = cell["agreement"]
     verdict = {True: "agree", False: "DISAGREE", None: "differ by definition"}[agreement["agrees"]]
-    rounding = "" if agreement["rounding"] is None else f"{agreement['rounding']:.1e}"
+    exact, rounding = (f"{x:.1e}" if (x := agreement[key]) is not None else "" for key in ("in_float64", "rounding"))
     return (
         f"{network:9} {cell['peer'] + '/' + cell['method']:38} {ours:8.4f} {theirs:8.4f}  "
         f"{timing.cell(cell['ratio']):20} {timing.verdict(cell['ratio'], cell['aim']):6}  "
-        f"{agreement['relative_l2']:.1e} {rounding:8} {verdict}"
+        f"{agreement['relative_l2']:.1e} {exact:8} {rounding:8} {verdict}"
     )
 
 
@@ -112,7 +112,8 @@ def run(networks: list[str], pairs: list[Pair], chosen: argparse.Namespace, resu
     found = kept(results)
     setting = Setting(chosen.device, chosen.dtype, chosen.compile)
     precision = "bf16" if chosen.dtype == "bfloat16" else "fast"
-    print(f"{'network':9} {'peer/method':38} {'ours s':>8} {'peer s':>8}  {'ratio':20} {'aim':6}  difference, rounding")
+    head = f"{'network':9} {'peer/method':38} {'ours s':>8} {'peer s':>8}  {'ratio':20} {'aim':6}"
+    print(f"{head}  difference, in float64, peer's rounding", flush=True)
     for network in networks:
         cells = found.setdefault("cells", {}).setdefault(network, {})
         todo = [pair for pair in pairs if not (chosen.only_missing and pair.cell in cells)]

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,14 @@ class Subject:
         """Return the target: the logit of each image's label."""
         return jaxplain.Logit(self.labels)
 
+    def in_float64(self) -> "Subject":
+        """Return the subject with our weights and images in float64, for use under ``jax.enable_x64``."""
+        model = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), self.model)
+        return replace(self, model=model, images=self.images.astype(np.float64))
+
     def first(self, n: int) -> "Subject":
         """Return the subject with its first images only."""
-        return Subject(self.name, self.original, self.model, self.images[:n], self.labels[:n], self.layer, self.relu)
+        return replace(self, images=self.images[:n], labels=self.labels[:n])
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def test_maps_agree_on_a_small_network(pair, networks):
     name = "small" if pair.serves(networks("small")) else "small_plain"
     found = pair.agreement(networks(name), 9, SETTING)
     assert found.agrees, found
+    assert found.in_float64 < (2e-3 if pair.method == "deeplift" else 1e-5)  # where thresholds decide otherwise
     assert found.relative_l2 < 1e-3 and found.cosine > 0.999
 
 
@@ -132,10 +133,19 @@ def test_a_map_of_another_network_does_not_agree(networks):
     pair, subject = EXACT[0], networks("small")
     with torch_side.runner(pair.open_peer(0), subject, SETTING) as run:
         theirs = pairs.channels_last(run())
-    found = pairs.Agreement.of(2 * theirs, theirs, theirs, pair)
-    assert not found.agrees and found.relative_l2 == pytest.approx(1) and found.rounding == 0
+    found = pairs.Agreement.of(1.005 * theirs, theirs, (2 * theirs, theirs), pair)
+    assert not found.agrees and found.in_float64 == pytest.approx(1) and found.rounding == 0
+    found = pairs.Agreement.of(1.1 * theirs, theirs, (theirs, theirs), pair)
+    assert not found.agrees and found.relative_l2 == pytest.approx(0.1)
     with pytest.raises(ValueError, match="do not compare"):
-        pairs.Agreement.of(theirs[:1], theirs, theirs, pair)
+        pairs.Agreement.of(theirs[:1], theirs, (theirs, theirs), pair)
+
+
+def test_rounding_that_turns_a_gate_over_leaves_the_definition_the_same(networks):
+    pair, subject = EXACT[0], networks("small")
+    with torch_side.runner(pair.open_peer(0), subject, SETTING) as run:
+        theirs = pairs.channels_last(run())
+    assert pairs.Agreement.of(1.005 * theirs, theirs, (theirs, theirs), pair).agrees
 
 
 def test_formats_and_inner_batches_are_tried_and_change_no_map(networks):
