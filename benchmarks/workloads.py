@@ -64,6 +64,10 @@ def _windows(n: int, size: int) -> dict[str, Any]:
     return {"window": (width, width), "stride": (width, width)}
 
 
+def _segments(n: int, size: int) -> dict[str, Any]:
+    return {"segments": np.arange(size * size).reshape(size, size) * n // size**2}
+
+
 _FORMS = {
     "integrated_gradients": _sampled("integrated_gradients", "n_steps"),
     "smoothgrad": _sampled("smoothgrad"),
@@ -89,6 +93,11 @@ _FORMS = {
     "score_cam": Case("score_cam", None),
     "ablation_cam": Case("ablation_cam", None),
     "occlusion": Case("occlusion", lambda n: Passes(0, n + 1), _windows),
+    "feature_ablation": Case("feature_ablation", lambda n: Passes(0, n + 1), _segments),
+    "rise": _sampled("rise", passes=lambda n: Passes(0, n)),
+    "hsic": _sampled("hsic", passes=lambda n: Passes(0, n)),
+    # Of every pair of masks: both, and the four mixed ones; and the clean score.
+    "sobol": Case("sobol", lambda n: Passes(0, 6 * n + 1), lambda n, size: {"n_samples": n, "cells": (2, 2)}),
 }
 _NAMED = {case.method for case in _FORMS.values()}
 CASES = _FORMS | {name: Case(name) for name in sorted(METHODS) if name not in _NAMED}
