@@ -26,6 +26,8 @@ _HOMES = {
     "from_function": "adapters.function",
     "method": "_registry",
     "with_diagnostics": "_registry",
+    "in_rounds": "core.estimate",
+    "Estimate": "core.estimate",
     "explain": "engine.explain",
     "run": "cli.job",
     "layers": "graph.layers",

@@ -17,7 +17,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import jax
@@ -29,6 +29,8 @@ Diagnosed = tuple[jax.Array, dict[str, jax.Array]]
 """A map, and figures of its error: values per score."""
 F = TypeVar("F", bound=Callable[..., Any])
 
+RESERVED = ("tolerance", "budget")
+"""What is said of any method, so that no knob may be called so."""
 SUPPLIED = ("f", "x", "attribution", "mask", "explain")
 CONTEXT = ("key", "baseline", "layer", "low", "high", "segments", "composite", "background")
 AXIOMS = (
@@ -39,6 +41,29 @@ AXIOMS = (
     "sensitivity",
     "symmetry",
 )
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How a method is taken in rounds until its error meets a tolerance.
+
+    Args:
+        form: ``(f, x, **keywords)`` to a ``jaxplain.core.estimate.Estimate``.
+        keywords: The keywords of the method that the form takes.
+        count: The knob that says how many samples the first round has.
+        nested: Whether samples are nodes of nested rules; see ``jaxplain.core.estimate.totals``.
+        fixed: Knobs with which the method, at once, gives what its rounds give; they cannot be chosen otherwise.
+        size: How many of what ``count`` counts are one sample, from context and static knobs.
+        evaluations: How many evaluations of the network one sample takes, from the same.
+    """
+
+    form: Callable[..., Any]
+    keywords: tuple[str, ...]
+    count: str
+    nested: bool
+    fixed: Mapping[str, Any]
+    size: Callable[[Mapping[str, Any]], int]
+    evaluations: Callable[[Mapping[str, Any]], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +79,7 @@ class Entry:
         optional: Those among the context that may be left out.
         axioms: What the method promises; the tests over the registry hold it to that.
         with_diagnostics: The function that returns ``(map, {figure: value per score})``, where there is one.
+        rounds: How it is taken in rounds, where it can be.
     """
 
     name: str
@@ -65,6 +91,7 @@ class Entry:
     axioms: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     with_diagnostics: Callable[..., Any] | None = None
+    rounds: Rounds | None = None
 
     @property
     def summary(self) -> str:
@@ -191,10 +218,15 @@ def with_diagnostics(of: Callable[..., Any]) -> Callable[[Callable[..., Diagnose
 
         returned = inspect.signature(function).return_annotation
         checked.__signature__ = inspect.signature(known.function).replace(return_annotation=returned)  # type: ignore[attr-defined]
-        METHODS[known.name] = Entry(**{**vars(known), "with_diagnostics": checked})
+        put_entry(replace(known, with_diagnostics=checked))
         return checked
 
     return register
+
+
+def put_entry(entry: Entry) -> None:
+    """Put an entry in the place of the one of its name."""
+    METHODS[entry.name] = entry
 
 
 def find_method(name: str) -> Entry:
@@ -225,6 +257,8 @@ def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[
             if parameter.default is None:
                 optional.append(word)
         else:
+            if word in RESERVED:
+                raise TypeError(f"{name}: {word} is said of any method; give the knob another name.")
             if word not in hints:
                 raise TypeError(f"{name}: {word} needs an annotation, which says whether it is static or traced.")
             knobs[word] = read_knob(name, word, hints[word], parameter.default)

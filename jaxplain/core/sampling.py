@@ -39,7 +39,7 @@ class Reducer(Protocol):
         """Take in a chunk of values, of which those that are not valid are padding."""
         ...
 
-    def result(self, state: PyTree, n: int) -> PyTree:
+    def result(self, state: PyTree, n: Array | int) -> PyTree:
         """Return the reduction of n samples."""
         ...
 
@@ -51,13 +51,13 @@ class _Total:
     def update(self, state: PyTree, values: PyTree, valid: Array) -> PyTree:
         return jax.tree.map(lambda total, value: total + add_up(_keep(value, valid)), state, values)
 
-    def result(self, state: PyTree, n: int) -> PyTree:
+    def result(self, state: PyTree, n: Array | int) -> PyTree:
         return state
 
 
 class _Mean(_Total):
-    def result(self, state: PyTree, n: int) -> PyTree:
-        return jax.tree.map(lambda total: total / n, state)
+    def result(self, state: PyTree, n: Array | int) -> PyTree:
+        return jax.tree.map(lambda total: total / jnp.asarray(n, total.dtype), state)
 
 
 class _Moments:
@@ -73,7 +73,7 @@ class _Moments:
         _, mean, m2 = jax.tree.transpose(outer, inner, merged)
         return count + jnp.sum(valid).astype(count.dtype), mean, m2
 
-    def result(self, state: PyTree, n: int) -> Moments:
+    def result(self, state: PyTree, n: Array | int) -> Moments:
         return Moments(*state)
 
 
@@ -88,7 +88,7 @@ class _Largest:
 
         return jax.tree.map(larger, state, values)
 
-    def result(self, state: PyTree, n: int) -> PyTree:
+    def result(self, state: PyTree, n: Array | int) -> PyTree:
         return state
 
 
@@ -107,7 +107,7 @@ class _Weighted:
         )
         return sums, weight_sum + jnp.sum(weights)
 
-    def result(self, state: PyTree, n: int) -> PyTree:
+    def result(self, state: PyTree, n: Array | int) -> PyTree:
         sums, weight_sum = state
         return jax.tree.map(lambda total: total / weight_sum.astype(total.dtype), sums)
 
@@ -147,20 +147,15 @@ def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: i
     """
     if n < 1 or (chunk is not None and chunk < 1):
         raise InputError(f"reduce_over: n = {n} and chunk = {chunk} must be at least 1.")
-    n_chunks = math.ceil(n / min(n, chunk or DEFAULT_CHUNK))
-    size = math.ceil(n / n_chunks)
+    size = even_chunk(n, chunk)
+    n_chunks = math.ceil(n / size)
 
     def evaluate(first: Array) -> tuple[PyTree, Array]:
-        numbers = first + jnp.arange(size, dtype=jnp.int32)
-        values = jax.vmap(fn)(jnp.minimum(numbers, n - 1))
-        return jax.tree.map(wide, values), numbers < n
-
-    def start(values: PyTree) -> PyTree:
-        return how.init(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), values))
+        return _evaluate(fn, size, first, n)
 
     if n_chunks == 1:
         values, valid = evaluate(jnp.int32(0))
-        return how.result(how.update(start(values), values, valid), n)
+        return how.result(how.update(_start(how, values), values, valid), n)
 
     # JAX remembers the trace of the inlined function, so the one for its shapes serves the loop as well.
     chunk_at = jax.jit(evaluate, inline=True)
@@ -169,8 +164,68 @@ def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: i
         return how.update(state, *chunk_at(first)), None
 
     shapes, _ = jax.eval_shape(chunk_at, jnp.int32(0))
-    state, _ = lax.scan(step, start(shapes), jnp.arange(n_chunks, dtype=jnp.int32) * size)
+    state, _ = lax.scan(step, _start(how, shapes), jnp.arange(n_chunks, dtype=jnp.int32) * size)
     return how.result(state, n)
+
+
+def continue_over(
+    fn: Callable[[Array], PyTree], how: Reducer, state: PyTree, first: Array, stop: Array, *, chunk: int
+) -> PyTree:
+    """Take ``fn(first), ..., fn(stop - 1)`` into a reducer's state.
+
+    Both numbers may be traced, so one program serves rounds of all sizes; derivatives through it cannot be had then.
+
+    Args:
+        fn: As in ``reduce_over``.
+        how: The reducer.
+        state: What an earlier call returned for the samples before ``first``; not read where ``first`` is 0, and then
+            it may be None.
+        first: Number of the first sample, an int32 scalar.
+        stop: Number after the last one, above ``first``.
+        chunk: Samples evaluated together.
+
+    Returns:
+        The state, from which ``how.result(state, stop)`` makes the result.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> fn, three, five = (lambda i: i.astype(jnp.float32)), jnp.int32(3), jnp.int32(5)
+        >>> state = continue_over(fn, total, None, jnp.int32(0), three, chunk=2)
+        >>> float(continue_over(fn, total, state, three, five, chunk=2))
+        10.0
+    """
+
+    def evaluate(begin: Array, stop: Array) -> tuple[PyTree, Array]:
+        return _evaluate(fn, chunk, begin, stop)
+
+    chunk_at = jax.jit(evaluate, inline=True)
+    shapes, _ = jax.eval_shape(chunk_at, first, stop)
+    fresh = _start(how, shapes)
+    if state is not None:
+        fresh = jax.tree.map(lambda new, old: jnp.where(first == 0, new, old), fresh, state)
+
+    def step(number: Array, state: PyTree) -> PyTree:
+        return how.update(state, *chunk_at(first + number * chunk, stop))
+
+    n_chunks = (stop - first + (chunk - 1)) // chunk
+    return lax.fori_loop(jnp.int32(0), n_chunks, step, fresh)
+
+
+def even_chunk(n: int, chunk: int | None) -> int:
+    """Return the size of the chunks, at most ``chunk`` or else 8, that n samples are cut into with little padding."""
+    return math.ceil(n / math.ceil(n / min(n, chunk or DEFAULT_CHUNK)))
+
+
+def _evaluate(fn: Callable[[Array], PyTree], size: int, first: Array, stop: Array | int) -> tuple[PyTree, Array]:
+    """Return a chunk of samples, and which of them come before ``stop``; the others repeat the last one."""
+    numbers = first + jnp.arange(size, dtype=jnp.int32)
+    values = jax.vmap(fn)(jnp.minimum(numbers, stop - 1))
+    return jax.tree.map(wide, values), numbers < stop
+
+
+def _start(how: Reducer, chunk: PyTree) -> PyTree:
+    """Return the state before the first sample, by the shapes of a chunk."""
+    return how.init(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), chunk))
 
 
 def image_key(key: Array, image_id: Array) -> Array:

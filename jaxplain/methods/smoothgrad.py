@@ -4,8 +4,9 @@ from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
-from jaxplain.core.noise import noisy_copies, noisy_gradient, relative_standard_error
-from jaxplain.core.sampling import moments, reduce_over, total
+from jaxplain.core.estimate import Estimate, in_rounds, of_mean
+from jaxplain.core.noise import noisy_copies, noisy_gradient
+from jaxplain.core.sampling import reduce_over, total
 from jaxplain.graph.prefix import Implementation, prefix_for_sums
 
 
@@ -80,5 +81,10 @@ def smoothgrad_with_diagnostics(
         >>> float(figures["stderr"])
         0.0
     """
-    maps = reduce_over(noisy_gradient(f, x, key, sigma), n_samples, moments, chunk=chunk)
-    return maps.mean.astype(x.dtype), {"stderr": relative_standard_error(maps, x.ndim)}
+    return smoothgrad_in_rounds(f, x, key=key, sigma=sigma).once(n_samples, chunk)
+
+
+@in_rounds(smoothgrad, count="n_samples")
+def smoothgrad_in_rounds(f: ScoreFn, x: Float[Array, "*in"], *, key: Array, sigma: Array) -> Estimate:
+    """Return the estimate, which can go on."""
+    return of_mean(noisy_gradient(f, x, key, sigma), x)

@@ -5,8 +5,9 @@ from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
-from jaxplain.core.noise import noisy_gradient, relative_standard_error
-from jaxplain.core.sampling import mean, moments, reduce_over
+from jaxplain.core.estimate import Estimate, in_rounds, of_mean
+from jaxplain.core.noise import noisy_gradient
+from jaxplain.core.sampling import mean, reduce_over
 
 
 @method(axioms=("implementation_invariance",), plain_gradient=True)
@@ -66,6 +67,11 @@ def smoothgrad_squared_with_diagnostics(
         >>> float(figures["stderr"])
         0.0
     """
+    return smoothgrad_squared_in_rounds(f, x, key=key, sigma=sigma).once(n_samples, chunk)
+
+
+@in_rounds(smoothgrad_squared, count="n_samples")
+def smoothgrad_squared_in_rounds(f: ScoreFn, x: Float[Array, "*in"], *, key: Array, sigma: Array) -> Estimate:
+    """Return the estimate, which can go on."""
     sample = noisy_gradient(f, x, key, sigma)
-    maps = reduce_over(lambda i: jnp.square(sample(i)), n_samples, moments, chunk=chunk)
-    return maps.mean.astype(x.dtype), {"stderr": relative_standard_error(maps, x.ndim)}
+    return of_mean(lambda i: jnp.square(sample(i)), x)

@@ -5,6 +5,7 @@ from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
+from jaxplain.core.estimate import Estimate, in_rounds
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.noise import noisy_gradient
 from jaxplain.core.sampling import mean, moments, reduce_over
@@ -65,7 +66,7 @@ def vargrad_with_diagnostics(
 
     Returns:
         The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; 0 for a map without
-        variance.
+        variance, NaN for one sample.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -73,16 +74,25 @@ def vargrad_with_diagnostics(
         >>> float(figures["stderr"])
         0.0
     """
+    return vargrad_in_rounds(f, x, key=key, sigma=sigma).once(n_samples, chunk)
+
+
+@in_rounds(vargrad, count="n_samples")
+def vargrad_in_rounds(f: ScoreFn, x: Float[Array, "*in"], *, key: Array, sigma: Array) -> Estimate:
+    """Return the estimate, which can go on."""
     sample, center = noisy_gradient(f, x, key, sigma), input_gradient(f)(x)
 
     def powers(i: Array) -> tuple[Array, ...]:
         deviation = sample(i) - center
         return deviation, deviation**2, deviation**3, deviation**4
 
-    r1, r2, r3, r4 = reduce_over(powers, n_samples, mean, chunk=chunk)
-    m2 = jnp.maximum(r2 - r1**2, 0.0)
-    m4 = r4 - 4 * r1 * r3 + 6 * r1**2 * r2 - 3 * r1**4
-    over = tuple(range(-x.ndim, 0))
-    error = jnp.sqrt(jnp.sum(jnp.maximum(m4 - m2**2, 0.0), axis=over) / n_samples)
-    size = jnp.sqrt(jnp.sum(m2**2, axis=over))
-    return m2.astype(x.dtype), {"stderr": jnp.where(error == 0, 0.0, error / size)}
+    def finish(means: tuple[Array, ...], n: Array | int) -> Diagnosed:
+        r1, r2, r3, r4 = means
+        m2 = jnp.maximum(r2 - r1**2, 0.0)
+        m4 = r4 - 4 * r1 * r3 + 6 * r1**2 * r2 - 3 * r1**4
+        over = tuple(range(-x.ndim, 0))
+        error = jnp.sqrt(jnp.sum(jnp.maximum(m4 - m2**2, 0.0), axis=over) / jnp.asarray(n, m2.dtype))
+        size = jnp.sqrt(jnp.sum(m2**2, axis=over))
+        return m2.astype(x.dtype), {"stderr": jnp.where((error == 0) & (jnp.asarray(n) > 1), 0.0, error / size)}
+
+    return Estimate(powers, mean, finish)

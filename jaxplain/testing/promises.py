@@ -1,11 +1,12 @@
 """What every registered method is held to, whatever it computes.
 
 Shape and dtype; equal under jit and vmap; scalar and vector scores agree; nothing depends on chunks; one program for
-all floats; maps can be differentiated with respect to the parameters. A registered method gets these checks without
-writing one.
+all floats; maps can be differentiated with respect to the parameters; what is sampled in rounds is what is sampled at
+once. A registered method gets these checks without writing one.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._registry import Entry
+from jaxplain.core.estimate import Round, next_round, totals
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Logit, Logits
@@ -132,6 +134,36 @@ def differentiates(entry: Entry, model: Model) -> None:
     require(any(np.abs(leaf).max() > 0 for leaf in leaves), entry, "a map's gradient is zero")
 
 
+def goes_on_in_rounds(entry: Entry, model: Model) -> None:
+    """Rounds end with the map and the figures of all their samples at once, in chunks of another size."""
+    rounds = entry.rounds
+    if rounds is None:
+        return
+    require(entry.with_diagnostics is not None, entry, "it goes on but has no form with diagnostics")
+    x, f = jnp.asarray(images(1)[0]), Score(model, Logits(jnp.array([1, 0, 4])))
+    given = {**example_keywords(entry, x), **rounds.fixed}
+    words = {name: knob.check(entry.name, knob.default) for name, knob in entry.knobs.items()} | given
+    size = rounds.size(words)
+    first = SAMPLES // size
+    counts = totals(entry.name, first, 4 * first, nested=True) if rounds.nested else (first, first + 2, 3 * first)
+
+    @jax.jit
+    def go_on(state: Any, first: jax.Array, stop: jax.Array) -> Round:
+        estimate = rounds.form(f, x, **{name: words.get(name) for name in rounds.keywords})
+        return next_round(estimate, state, first, stop, chunk=3)
+
+    found = go_on(None, jnp.int32(0), jnp.int32(counts[0]))
+    for first, stop in pairwise(counts):
+        found = go_on(found.state, jnp.int32(first), jnp.int32(stop))
+    want, figures = entry.with_diagnostics(f, x, **{**given, rounds.count: counts[-1] * size})  # type: ignore[misc]
+    scale = _size(want)
+    np.testing.assert_allclose(found.map, want, **tol(x.dtype, terms=counts[-1], scale=scale, safety=64))
+    for name, value in figures.items():
+        unit = scale * x.size if name == "gap" else 1.0  # a gap is what is left of a sum over the map
+        bound = tol(x.dtype, terms=counts[-1], scale=unit, safety=256)
+        np.testing.assert_allclose(found.figures[name], value, **bound, err_msg=name)
+
+
 def require(holds: bool, entry: Entry, otherwise: str) -> None:
     """Raise ``AssertionError`` unless something holds."""
     if not holds:
@@ -144,6 +176,7 @@ PROMISES: tuple[Callable[[Entry, Model], None], ...] = (
     ignores_chunks,
     compiles_once,
     differentiates,
+    goes_on_in_rounds,
 )
 
 
