@@ -1,7 +1,7 @@
-"""The context of a method, as the explaining program takes it: baselines, ranges, backgrounds and composites.
+"""The context of a method, as the explaining program takes it: baselines, ranges, segments, backgrounds, composites.
 
-What differs from image to image is an array with the images in front; all else is a pytree that is called with each
-image and its key.
+What differs from image to image is a pytree of arrays with the images in front; all else is a pytree that is called
+with each image and its key.
 """
 
 from typing import Any
@@ -14,6 +14,9 @@ from jaxplain._errors import InputError, InputTypeError
 from jaxplain._pytree import pytree, static
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.baselines import Constant
+from jaxplain.core.nodes import check_nodes
+from jaxplain.core.regions import Segmentations, as_segmentations
+from jaxplain.core.segments import Segments, as_segments, fits, segments_per_image
 
 BASELINE_STREAM = np.uint32(0x6A78)
 """Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
@@ -29,13 +32,19 @@ def traced_context(where: str, name: str, value: Any, shape: tuple[int, ...]) ->
         shape: Shape of one example.
 
     Returns:
-        An array with one entry per image, or a pytree that ``resolved`` calls with each image.
+        Arrays with one entry per image, or a pytree that ``resolved`` calls with each image.
 
     Raises:
         InputError: Arrays that do not fit the examples.
     """
     if name == "composite":
         return Rulebook.of(value)
+    if name == "segments":
+        return _segments(where, value, shape)
+    if name == "segmentations":
+        return _segmentations(where, value, shape[:-1])
+    if name == "nodes":
+        return check_nodes(where, value)
     return _background(where, value, shape) if name == "background" else _fitting(where, name, value, shape)
 
 
@@ -66,14 +75,33 @@ def _background(where: str, value: Any, shape: tuple[int, ...]) -> "Shared":
     return Shared(jnp.asarray(array))
 
 
+def _segments(where: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a segment map that all images share, or one per image where the shape is an example's with them in front.
+
+    A map that fits one example is shared, even where it might be read as one per image.
+    """
+    found = np.shape(value.labels if isinstance(value, Segments) else value)
+    if fits(found[1:], shape) and not fits(found, shape):
+        return segments_per_image(where, value, shape)
+    return Shared(as_segments(where, value, shape))
+
+
+def _segmentations(where: str, value: Any, space: tuple[int, ...]) -> Any:
+    """Return a stack of segment maps that all images share, or one stack per image where there is an axis more."""
+    labels = value.labels if isinstance(value, Segmentations) else value
+    if np.ndim(labels) == len(space) + 2:
+        return as_segmentations(where, value, space, per_image=True)
+    return Shared(as_segmentations(where, value, space))
+
+
 @pytree
 class Shared:
-    """Arrays that all images share."""
+    """What all images share: arrays, segments or segmentations."""
 
-    values: Array
+    values: Any
 
-    def __call__(self, x: Array, key: Array | None) -> Array:
-        return self.values.astype(x.dtype)
+    def __call__(self, x: Array, key: Array | None) -> Any:
+        return _for_example(self.values, x)
 
 
 @pytree
@@ -102,18 +130,39 @@ class Rulebook:
         return jax.tree.unflatten(tree, [next(numbers) if leaf is None else leaf for leaf in leaves])
 
 
-def context_axes(value: Any, batch_ndim: int) -> Any:
+def context_axes(value: Any) -> Any:
     """Return the axis that carries the images: 0, or None where all share a value."""
-    if callable(value):
-        return jax.tree.map(lambda _: None, value)
-    return 0 if value.ndim == batch_ndim else None
+    return jax.tree.map(lambda _: None if callable(value) else 0, value)
 
 
 def resolved(value: Any, x: Array, key: Array | None) -> Any:
     """Return the value for one image."""
     if callable(value):
         return value(x, None if key is None else jax.random.fold_in(key, BASELINE_STREAM))
-    return value.astype(x.dtype)
+    return _for_example(value, x)
+
+
+def of_images(value: Any, rows: np.ndarray) -> Any:
+    """Return the entries of some images."""
+    return value if callable(value) else jax.tree.map(lambda leaf: leaf[rows], value)
+
+
+def check_length(where: str, context: dict[str, Any], n_images: int) -> None:
+    """Refuse words of the context that have entries for another number of images.
+
+    Raises:
+        InputError: With the word and the two numbers.
+    """
+    for name, value in context.items():
+        for leaf in () if callable(value) else jax.tree.leaves(value):
+            if len(leaf) != n_images:
+                raise InputError(
+                    f"{where}: {name} has {len(leaf)} entries for {n_images} images; pass one for each, or one for all."
+                )
+
+
+def _for_example(value: Any, x: Array) -> Any:
+    return value if isinstance(value, Segments | Segmentations) else value.astype(x.dtype)
 
 
 def canonical(tree: PyTree) -> PyTree:

@@ -39,10 +39,11 @@ def check_axiom(axiom: str, entry: Entry) -> None:
 def completeness(entry: Entry) -> None:
     """The map sums to f(x) - f(baseline), or f(x) less the mean of f over the background.
 
-    Up to the error of the quadrature at 32 nodes.
+    Up to the error of the quadrature at 32 nodes. Values of segments are divided over their pixels.
     """
     f, x = Score(smooth_network(), Logit(1)), jnp.asarray(images(1)[0])
-    keywords = {**example_keywords(entry, x), **({"n_steps": 32} if "n_steps" in entry.knobs else {})}
+    exact = {"n_steps": 32, "divided": True}
+    keywords = example_keywords(entry, x) | {name: value for name, value in exact.items() if name in entry.knobs}
     starts = keywords["background"] if "background" in keywords else keywords["baseline"][None]
     total, change = float(jnp.sum(_run(entry, f, x, keywords))), float(f(x) - jnp.mean(jax.vmap(f)(starts)))
     np.testing.assert_allclose(total, change, **tol(np.float32, terms=x.size, scale=1.0, safety=64))
@@ -72,12 +73,16 @@ def linearity(entry: Entry) -> None:
 
 
 def dummy(entry: Entry) -> None:
-    """A pixel that the function does not read gets zero, to the rounding of the score (windows cover one pixel)."""
+    """A pixel that the function does not read gets zero, to the rounding of the score.
+
+    Windows and segments are of one pixel.
+    """
     x = jnp.asarray(images(1)[0])
     f = Score(smooth_network(), Logit(1))
     keywords = example_keywords(entry, x)
     if "window" in entry.knobs:
         keywords |= {"window": (1, 1), "stride": (1, 1)}
+    keywords |= _alone(entry, x, (2, 3))
     maps = _run(entry, lambda x: f(x.at[2, 3].set(0.5)), x, keywords)
     np.testing.assert_allclose(maps[2, 3], 0, **tol(np.float32, scale=float(jnp.abs(f(x)))))
 
@@ -92,7 +97,8 @@ def sensitivity(entry: Entry) -> None:
 def symmetry(entry: Entry) -> None:
     """Two pixels that the function treats alike, with equal values, get equal values."""
     x = jnp.asarray(images(1)[0]).at[0, 0].set(0.4).at[5, 5].set(0.4)
-    maps = _run(entry, lambda x: jnp.sum(jnp.tanh(x[0, 0] * x[5, 5])) + jnp.sum(x[3:5] ** 3), x)
+    keywords = example_keywords(entry, x) | _alone(entry, x, (0, 0), (5, 5))
+    maps = _run(entry, lambda x: jnp.sum(jnp.tanh(x[0, 0] * x[5, 5])) + jnp.sum(x[3:5] ** 3), x, keywords)
     _close(maps[0, 0], maps[5, 5])
 
 
@@ -104,6 +110,14 @@ CHECKS: dict[str, Callable[[Entry], None]] = {
 
 def _run(entry: Entry, f: Any, x: jax.Array, keywords: dict[str, Any] | None = None) -> jax.Array:
     return jax.jit(lambda x: entry.function(f, x, **(keywords or example_keywords(entry, x))))(x)
+
+
+def _alone(entry: Entry, x: jax.Array, *pixels: tuple[int, int]) -> dict[str, Any]:
+    """Return segments of one pixel each beside one of all others, for a method that takes segments."""
+    labels = np.full(x.shape[:-1], len(pixels))
+    for number, pixel in enumerate(pixels):
+        labels[pixel] = number
+    return {"segments": labels} if "segments" in entry.context else {}
 
 
 def _close(got: jax.Array, want: jax.Array) -> None:

@@ -17,6 +17,7 @@ from jaxplain._registry import Entry
 from jaxplain.core.estimate import Round, next_round, totals
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
+from jaxplain.core.segments import grid_segments
 from jaxplain.core.targets import Logit, Logits
 from jaxplain.testing.networks import LAYER, attention_network, images, relu_network, smooth_network
 from jaxplain.testing.tolerance import tol
@@ -34,10 +35,18 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
         "high": jnp.full_like(x, 3),
         "composite": "epsilon",
         "background": jnp.stack([0.0 * x, 0.5 * x[::-1], 1.0 - x]),
+        "segments": _grid(x.shape),
+        "segmentations": np.stack([0 * _grid(x.shape), _grid(x.shape)]),
     }
     keywords = {name: values[name] for name in entry.context if name not in entry.optional}
-    small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2)}
+    small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2), "cells": (3, 3)}
     return keywords | {name: value for name, value in small.items() if name in entry.knobs}
+
+
+def _grid(shape: tuple[int, ...]) -> np.ndarray:
+    """Cut the first two axes of space into two and three parts: six segments."""
+    axes = shape[:-1] or shape
+    return grid_segments(axes, tuple(min(n, size) for n, size in zip((2, 3, *(1 for _ in axes)), axes, strict=False)))
 
 
 def network_for(entry: Entry) -> Model:
