@@ -12,10 +12,12 @@ from jaxplain.testing.closed_forms import CLOSED_FORMS as CLOSED_FORMS
 from jaxplain.testing.closed_forms import ClosedForm as ClosedForm
 from jaxplain.testing.decompositions import DECOMPOSED_FORMS as DECOMPOSED_FORMS
 from jaxplain.testing.differences import DIFFERENCE_FORMS as DIFFERENCE_FORMS
+from jaxplain.testing.games import GAME_FORMS as GAME_FORMS
 from jaxplain.testing.gates import GATE_FORMS as GATE_FORMS
 from jaxplain.testing.networks import attention_network as attention_network
 from jaxplain.testing.networks import relu_network as relu_network
 from jaxplain.testing.networks import smooth_network as smooth_network
 from jaxplain.testing.promises import check_promises as check_promises
 from jaxplain.testing.relevances import RELEVANCE_FORMS as RELEVANCE_FORMS
+from jaxplain.testing.removals import REMOVAL_FORMS as REMOVAL_FORMS
 from jaxplain.testing.tolerance import tol as tol

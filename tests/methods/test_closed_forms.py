@@ -13,14 +13,16 @@ from jaxplain.testing import (
     CLOSED_FORMS,
     DECOMPOSED_FORMS,
     DIFFERENCE_FORMS,
+    GAME_FORMS,
     GATE_FORMS,
     RELEVANCE_FORMS,
+    REMOVAL_FORMS,
     tol,
 )
 
 FORMS = (
     *(*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS),
-    *(*ATTENTION_FORMS, *RELEVANCE_FORMS, *DIFFERENCE_FORMS),
+    *(*ATTENTION_FORMS, *RELEVANCE_FORMS, *DIFFERENCE_FORMS, *GAME_FORMS, *REMOVAL_FORMS),
 )
 CASES = [
     pytest.param(form, name, expected, id=f"{form.name}-{name}-{number}")
