@@ -2,8 +2,9 @@
 
     python -m benchmarks.native [--batch 8] [--pairs 40] [--networks resnet18 resnet50 convnext_tiny] [--operations]
 
-Operations: the convolutions of ResNet-18 by shape, a depthwise one, the pooling of the stem; forward and input
-gradient. Networks: the gradient of the first logit at 224 x 224 under ``with_fast_gradients``, float32.
+Operations: the convolutions of ResNet-18 by shape, a depthwise one, three of ResNet-50 with the normalization, addition
+and ReLU that follow, the pooling of the stem; forward and input gradient. Networks: the gradient of the first logit at
+224 x 224 under ``with_fast_gradients``, float32.
 """
 
 import argparse
@@ -40,6 +41,11 @@ RESNET18 = (  # size, channels in and out, kernel, stride, padding
     (14, 256, 512, 1, 2, 0),
     (7, 512, 512, 3, 1, 1),
 )
+BLOCKS = (  # of ResNet-50: size, channels in and out, kernel, whether an array is added
+    (56, 64, 64, 3, False),
+    (28, 128, 512, 1, True),
+    (14, 256, 1024, 1, True),
+)
 Op = Callable[[jax.Array], jax.Array]
 
 
@@ -60,9 +66,22 @@ def operations(batch: int) -> dict[str, tuple[tuple[int, ...], Op]]:
         spec, weights = plain_and_spec((shape, kernel, settings))[1], normal(kernel, 1)
         name = f"{width}x{width}{' depthwise' * (groups > 1)} / {stride}, {channels} to {features} at {size}"
         found[name] = (shape, lambda x, weights=weights, spec=spec: convolve(x, weights, spec))
+    for size, channels, features, width, added in BLOCKS:
+        shape, kernel = (batch, size, size, channels), (width, width, channels, features)
+        spec, weights = plain_and_spec((shape, kernel, {"padding": ((width // 2,) * 2,) * 2}))[1], normal(kernel, 1)
+        following = {"scale": normal((features,), 2), "bias": normal((features,), 3), "relu": True}
+        if added:
+            following["addend"] = normal((batch, size, size, features), 4)
+        name = f"{width}x{width}, {channels} to {features} at {size} + norm{' + sum' * added} + ReLU"
+        found[name] = (shape, partial(_block, weights, spec, following))
     pooling = {"window": (1, 3, 3, 1), "strides": (1, 2, 2, 1), "padding": ((0, 0), (1, 1), (1, 1), (0, 0))}
     found["max-pool 3x3 / 2, 64 at 112"] = ((batch, 112, 112, 64), lambda x: max_pool(x, **pooling))
     return found
+
+
+def _block(weights: jax.Array, spec: Any, following: dict[str, Any], x: jax.Array) -> jax.Array:
+    """Return what follows a convolution, in a call with it or as the dispatcher has it without the library."""
+    return convolve(x, weights, spec, **following)
 
 
 def compare_operation(shape: tuple[int, ...], op: Op, pairs: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ REFUSED = {
     "stem, cut at the end": "padding is negative",
     "transposed": "input is dilated",
 }
-GROUPED = {
+MORE = {
     "in groups": ((2, 7, 6, 8), (3, 3, 4, 6), {"padding": "SAME", "feature_group_count": 2}),
     "each channel alone": ((2, 9, 9, 16), (7, 7, 1, 16), {"padding": "SAME", "feature_group_count": 16}),
     "each channel alone, strided": (
@@ -30,8 +30,10 @@ GROUPED = {
         {"padding": "SAME", "feature_group_count": 16, "window_strides": (2, 2)},
     ),
     "each channel twice": ((1, 6, 6, 8), (3, 3, 1, 16), {"padding": "SAME", "feature_group_count": 8}),
+    "many weights": ((1, 5, 4, 90), (3, 3, 90, 100), {"padding": "SAME"}),
+    "many weights, in full blocks": ((1, 3, 4, 96), (3, 3, 96, 112), {"padding": "SAME"}),
 }
-SERVED = {name: case for name, case in SMALL.items() if name not in REFUSED} | GROUPED
+SERVED = {name: case for name, case in SMALL.items() if name not in REFUSED} | MORE
 
 
 def arrays(case, seed=0, batch=None):
@@ -81,43 +83,46 @@ def test_vmap_joins_the_batch_and_a_scan_repeats(name):
     close(got, jax.jit(lambda: maps(plain, many, weights))())
 
 
-def after(y, bias, addend, relu):
+def after(y, scale, bias, addend, relu):
     """What the extras of a call do, by XLA."""
+    y = y if scale is None else y * jnp.broadcast_to(scale, y.shape)
     y = y if bias is None else y + jnp.broadcast_to(bias, y.shape)
     y = y if addend is None else y + addend
     return jax.nn.relu(y) if relu else y
 
 
-@pytest.mark.parametrize("extras", ["bias", "addend", "relu", "bias relu", "bias addend relu"])
+@pytest.mark.parametrize("extras", ["scale", "bias", "addend", "relu", "scale bias relu", "scale bias addend relu"])
 @pytest.mark.parametrize("name", ["stem", "pointwise", "one axis", "each channel alone"])
-def test_bias_addend_and_relu_in_the_same_call(name, extras):
+def test_what_follows_in_the_same_call(name, extras):
     plain, spec = plain_and_spec(SERVED[name])
     x, weights = arrays(SERVED[name])
     y = plain(x, weights)
+    scale = jnp.linspace(-1.5, 2.0, y.shape[-1]) if "scale" in extras else None
     bias = jnp.linspace(-1.0, 1.0, y.shape[-1]) if "bias" in extras else None
     addend = jnp.cos(jnp.arange(float(y.size))).reshape(y.shape) if "addend" in extras else None
     many = jnp.stack([x, -x])
 
     def derivatives(conv):
-        def value(x, weights, bias, addend):
-            return jnp.sum(jnp.tanh(conv(x, weights, bias, addend)))
+        def value(*arrays):
+            return jnp.sum(jnp.tanh(conv(*arrays)))
 
-        def penalty(x, weights, bias, addend):
-            return jnp.sum(jax.grad(value)(x, weights, bias, addend) ** 2)
+        def penalty(*arrays):
+            return jnp.sum(jax.grad(value)(*arrays) ** 2)
 
-        given = [number for number, one in enumerate((x, weights, bias, addend)) if one is not None]
+        arrays = (x, weights, scale, bias, addend)
+        given = [number for number, one in enumerate(arrays) if one is not None]
         return (
-            conv(x, weights, bias, addend),
-            jax.grad(value, given)(x, weights, bias, addend),
-            jax.grad(penalty, given[1:])(x, weights, bias, addend),
-            jax.vmap(jax.grad(value), (0, None, None, None))(many, weights, bias, addend),
+            conv(*arrays),
+            jax.grad(value, given)(*arrays),
+            jax.grad(penalty, given)(*arrays),
+            jax.vmap(jax.grad(value), (0, None, None, None, None))(many, *arrays[1:]),
         )
 
-    def ours(x, weights, bias, addend):
-        return native.convolve(x, weights, spec, bias=bias, addend=addend, relu="relu" in extras)
+    def ours(x, weights, scale, bias, addend):
+        return native.convolve(x, weights, spec, scale=scale, bias=bias, addend=addend, relu="relu" in extras)
 
-    def want(x, weights, bias, addend):
-        return after(plain(x, weights), bias, addend, "relu" in extras)
+    def want(x, weights, scale, bias, addend):
+        return after(plain(x, weights), scale, bias, addend, "relu" in extras)
 
     close(jax.jit(lambda: derivatives(ours))(), jax.jit(lambda: derivatives(want))())
 
@@ -135,7 +140,7 @@ def test_nan_stays_nan(name):
 
 
 @pytest.mark.parametrize("of_x", [True, False])
-def test_weights_with_a_batch_axis_are_left_to_xla(of_x):
+def test_weights_and_factors_with_a_batch_axis_are_left_to_xla(of_x):
     plain, spec = plain_and_spec(SERVED["strided"])
     x, weights = arrays(SERVED["strided"])
     many_x, many_weights = jnp.stack([x, x + 1]) if of_x else x, jnp.stack([weights, -weights])
@@ -144,7 +149,13 @@ def test_weights_with_a_batch_axis_are_left_to_xla(of_x):
         gradient = jax.grad(lambda x, weights: jnp.sum(jnp.tanh(conv(x, weights))))
         return jax.jit(jax.vmap(gradient, (0 if of_x else None, 0)))(many_x, many_weights)
 
-    close(maps(lambda x, weights: native.convolve(x, weights, spec)), maps(plain))
+    def ours(x, weights):
+        return native.convolve(x, weights, spec, scale=weights[0, 0, 0], bias=weights[0, 0, 1], relu=True)
+
+    def want(x, weights):
+        return after(plain(x, weights), weights[0, 0, 0], weights[0, 0, 1], None, True)
+
+    close(maps(ours), maps(want))
 
 
 @pytest.mark.parametrize("name", ["same", "strided", "stem", "one axis", "spread kernel", "three axes", "patches"])
@@ -153,15 +164,17 @@ def test_how_the_work_is_cut_does_not_change_the_result(name, direction, monkeyp
     monkeypatch.setattr(geometry, "FEWEST_OPERATIONS", 1)
     plain, spec = plain_and_spec(SERVED[name])
     x, weights = arrays(SERVED[name], batch=2)
-    whole = geometry.geometry_of(x.shape, weights.shape, spec, direction)
     source = x if direction == geometry.FORWARD else plain(x, weights)
+    mask = None if direction == geometry.FORWARD else jnp.sin(9 * source)
+    operands = convolution.Operands(source, weights, scale=jnp.arange(1.0, 1.0 + weights.shape[-1]), mask=mask)
+    whole = geometry.geometry_of(x.shape, weights.shape, spec, direction, operands.extras(relu=False))
     cuts = {geometry.shared_out(whole, threads=threads) for threads in (1, 2, 3)}
     cuts |= {whole._replace(images=2), whole}
     assert len(cuts) >= 3 and max(cut.bands for cut in cuts) > 1
     monkeypatch.setattr(convolution, "shared_out", lambda given: given)
-    want = convolution._call(whole, source, weights)
+    want = convolution._call(whole, operands)
     for cut in cuts:
-        np.testing.assert_array_equal(convolution._call(cut, source, weights), want)
+        np.testing.assert_array_equal(convolution._call(cut, operands), want)
 
 
 def test_many_small_images_are_joined_and_few_large_ones_cut():
@@ -197,10 +210,10 @@ def test_a_call_whose_arrays_do_not_fit_its_geometry_is_an_error_and_no_crash():
     found = geometry.geometry_of(x.shape, weights.shape, spec, geometry.FORWARD)
     for wrong in ((x, weights[:2]), (x[:1], weights)):
         with pytest.raises(Exception, match="another kind of CPU"):
-            jax.block_until_ready(convolution._call(found, *wrong))
+            jax.block_until_ready(convolution._call(found, convolution.Operands(*wrong)))
     with pytest.raises(Exception, match="shared out"):
         jax.block_until_ready(
             jax.ffi.ffi_call("jaxplain_native_pack", jax.ShapeDtypeStruct((9,), jnp.float32))(
-                weights, geometry=np.asarray(found._replace(images=3).numbers())
+                weights, jnp.zeros(0), geometry=np.asarray(found._replace(images=3).numbers())
             )
         )

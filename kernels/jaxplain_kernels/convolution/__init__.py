@@ -2,3 +2,4 @@
 
 from jaxplain_kernels.convolution.api import Spec as Spec
 from jaxplain_kernels.convolution.api import convolve as convolve
+from jaxplain_kernels.convolution.api import fuses as fuses

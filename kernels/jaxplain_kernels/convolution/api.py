@@ -12,6 +12,9 @@ Forms beside JAX's own, by shape:
   the coarse grid, all residues at once, and interleaved: no product with the zeros between the rows of a dilated
   cotangent;
 * everything else is pulled back by one ordinary convolution.
+
+What follows the sums (a factor and a bias of each feature, another array, ReLU) can be part of the call: oneDNN does it
+while they are in the cache, and takes the cotangent for zero where ReLU cut off while it reads it. No other form does.
 """
 
 from collections.abc import Callable
@@ -25,7 +28,7 @@ from jax import lax
 
 from jaxplain_kernels.choice import Form, Op, Winner
 from jaxplain_kernels.convolution import onednn
-from jaxplain_kernels.convolution.xla import matrix_product, pull_back, pull_back_coarse
+from jaxplain_kernels.convolution.xla import matrix_product, pull_back, pull_back_coarse, thinned
 
 Array = jax.Array
 IN_GROUPS = "channels are in groups"
@@ -46,36 +49,71 @@ class Spec(NamedTuple):
     feature_group_count: int = 1
 
 
+class After(NamedTuple):
+    """What is done with each sum of a convolution, in this order."""
+
+    scale: bool = False
+    bias: bool = False
+    addend: bool = False
+    relu: bool = False
+
+
+NOTHING = After()
+
+
 class Problem(NamedTuple):
-    """What a form is chosen by: shapes and dtypes of input and kernel, and the settings."""
+    """What a form is chosen by: shapes and dtypes of input and kernel, the settings, and what follows."""
 
     shape: tuple[int, ...]
     kernel: tuple[int, ...]
     dtypes: tuple[Any, Any]
     spec: Spec
+    after: After = NOTHING
 
 
-def problem_of(x: Any, kernel: Any, spec: Spec) -> Problem:
+def problem_of(x: Any, kernel: Any, spec: Spec, after: After = NOTHING) -> Problem:
     """Describe a convolution of two arrays, or of their shapes and dtypes."""
-    return Problem(tuple(x.shape), tuple(kernel.shape), (x.dtype, kernel.dtype), spec)
+    return Problem(tuple(x.shape), tuple(kernel.shape), (x.dtype, kernel.dtype), spec, after)
 
 
-def convolve(x: Array, kernel: Array, spec: Spec, *, implementation: str = "auto") -> Array:
-    """Convolve.
+def fuses(x: Any, kernel: Any, spec: Spec) -> bool:
+    """Tell whether what follows a convolution of such arrays costs less in the same call than in a pass of its own."""
+    return OP.choose(problem_of(x, kernel, spec, After(bias=True))).name != OP.forms[0].name
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    spec: Spec,
+    *,
+    scale: Array | None = None,
+    bias: Array | None = None,
+    addend: Array | None = None,
+    relu: bool = False,
+    implementation: str = "auto",
+) -> Array:
+    """Convolve, and do what follows: ``relu(conv(x, kernel) * scale + bias + addend)``.
 
     Args:
         x: The input.
         kernel: The weights.
         spec: Settings; axes as in its dimension numbers.
+        scale: A factor of each feature, (features,).
+        bias: Added to each feature, (features,).
+        addend: Added then, of the result's shape.
+        relu: Whether what is negative becomes zero then; its derivative at zero is zero.
         implementation: "auto", or a form: "xla", "onednn", "pointwise", "coarse", "turned".
 
     Returns:
-        What ``lax.conv_general_dilated`` returns, up to rounding.
+        What ``lax.conv_general_dilated`` and these operations return, up to rounding.
 
     Raises:
         NotImplementedError: The form asked for by name cannot serve, with the reason.
     """
-    found: Array = OP.run(problem_of(x, kernel, spec), x, kernel, implementation=implementation)
+    following = (scale, bias, addend)
+    after = After(scale is not None, bias is not None, addend is not None, relu)
+    arrays = (x, kernel, *following) if any(after) else (x, kernel)
+    found: Array = OP.run(problem_of(x, kernel, spec, after), *arrays, implementation=implementation)
     return found
 
 
@@ -104,12 +142,19 @@ def _no_turned(problem: Problem, platform: str) -> str:
     return IN_GROUPS if problem.spec.feature_group_count != 1 else ""
 
 
+def _alone(refusal: Callable[[Problem, str], str], problem: Problem, platform: str) -> str:
+    return "it computes the convolution alone, not what follows" if any(problem.after) else refusal(problem, platform)
+
+
 def _no_onednn(problem: Problem, platform: str) -> str:
     if platform != "cpu":
         return "oneDNN serves CPUs"
     of_x, of_kernel = problem.dtypes
-    shapes = jax.ShapeDtypeStruct(problem.shape, of_x), jax.ShapeDtypeStruct(problem.kernel, of_kernel)
-    return onednn.refusal(*shapes, problem.spec)
+    shape, spec = problem.shape, problem.spec
+    if not _not_thinned(problem):
+        shape, spec = _thin(shape, spec)
+    shapes = jax.ShapeDtypeStruct(shape, of_x), jax.ShapeDtypeStruct(problem.kernel, of_kernel)
+    return onednn.refusal(*shapes, spec)
 
 
 def _coarse_is_narrow(problem: Problem) -> bool:
@@ -123,8 +168,26 @@ def _of_volumes(problem: Problem) -> bool:
     return len(problem.spec.window_strides) == 3
 
 
-def _plain(problem: Problem, x: Array, kernel: Array) -> Array:
-    return lax.conv_general_dilated(x, kernel, **problem.spec._asdict())
+def _plain(
+    problem: Problem,
+    x: Array,
+    kernel: Array,
+    scale: Array | None = None,
+    bias: Array | None = None,
+    addend: Array | None = None,
+) -> Array:
+    y = lax.conv_general_dilated(x, kernel, **problem.spec._asdict())
+
+    def spread(array: Array) -> Array:
+        return lax.broadcast_in_dim(array, y.shape, (problem.spec.dimension_numbers.out_spec[1],))
+
+    if scale is not None:
+        y = y * spread(scale)
+    if bias is not None:
+        y = y + spread(bias)
+    if addend is not None:
+        y = y + addend
+    return jax.nn.relu(y) if problem.after.relu else y
 
 
 def _pointwise(problem: Problem, x: Array, kernel: Array) -> Array:
@@ -136,9 +199,31 @@ def _not_thinned(problem: Problem) -> bool:
     return bool(_no_pointwise(problem, "cpu")) or prod(problem.spec.window_strides) == 1
 
 
-def _onednn(problem: Problem, x: Array, kernel: Array) -> Array:
+def _thin(shape: tuple[int, ...], spec: Spec) -> tuple[tuple[int, ...], Spec]:
+    """Return the shape of what a kernel of one position reads, and the settings with which it reads that."""
+    steps = dict(zip(spec.dimension_numbers.lhs_spec[2:], spec.window_strides, strict=True))
+    read = tuple(-(-size // steps.get(axis, 1)) for axis, size in enumerate(shape))
+    return read, spec._replace(window_strides=(1,) * len(steps))
+
+
+def _for_onednn(problem: Problem) -> bool:
+    return any(problem.after) or _not_thinned(problem)
+
+
+def _onednn(
+    problem: Problem,
+    x: Array,
+    kernel: Array,
+    scale: Array | None = None,
+    bias: Array | None = None,
+    addend: Array | None = None,
+) -> Array:
+    spec = problem.spec
+    if not _not_thinned(problem):
+        x, spec = thinned(x, spec), _thin(problem.shape, spec)[1]
     coarse = not _no_coarse(problem, "cpu") and _coarse_is_narrow(problem)
-    return onednn.convolve(x, kernel, problem.spec, coarse=coarse)
+    following = {"scale": scale, "bias": bias, "addend": addend, "relu": problem.after.relu}
+    return onednn.convolve(x, kernel, spec, coarse=coarse, **following)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -179,13 +264,13 @@ OP = Op(
     (
         Form("xla", _plain),
         Form("onednn", _onednn, _no_onednn),
-        Form("pointwise", _pointwise, _no_pointwise),
-        Form("coarse", partial(_pulled_by, pull_back_coarse), _no_coarse),
-        Form("turned", partial(_pulled_by, pull_back), _no_turned),
+        Form("pointwise", _pointwise, partial(_alone, _no_pointwise)),
+        Form("coarse", partial(_pulled_by, pull_back_coarse), partial(_alone, _no_coarse)),
+        Form("turned", partial(_pulled_by, pull_back), partial(_alone, _no_turned)),
     ),
     (
         Winner(
-            "onednn", "1.2 to 2.2 times as fast, depthwise 30 to 40 (results/cpu/native.json)", ("cpu",), _not_thinned
+            "onednn", "1.2 to 2.2 times as fast, depthwise 30 to 40 (results/cpu/native.json)", ("cpu",), _for_onednn
         ),
         Winner("pointwise", f"1.1 to 2.4 times as fast, backward in a loop 1.5 to 3.3 {_RECORD}", ("cpu",)),
         Winner(

@@ -11,16 +11,20 @@ from jax import lax
 Array = jax.Array
 
 
+def thinned(x: Array, spec: Any) -> Array:
+    """Return every stride-th position of the input: what a kernel of one position reads."""
+    steps = [1] * x.ndim
+    for axis, step in zip(spec.dimension_numbers.lhs_spec[2:], spec.window_strides, strict=True):
+        steps[axis] = step
+    return lax.slice(x, [0] * x.ndim, x.shape, steps) if prod(steps) > 1 else x
+
+
 def matrix_product(x: Array, kernel: Array, spec: Any) -> Array:
     """Apply a kernel of one position as a matrix product over channels, after taking every stride-th position."""
     numbers = spec.dimension_numbers
-    steps = [1] * x.ndim
-    for axis, step in zip(numbers.lhs_spec[2:], spec.window_strides, strict=True):
-        steps[axis] = step
-    chosen = lax.slice(x, [0] * x.ndim, x.shape, steps) if prod(steps) > 1 else x
     contract = (((numbers.lhs_spec[1],), (numbers.rhs_spec[1],)), ((), ()))
     result = lax.dot_general(
-        chosen, kernel, contract, precision=spec.precision, preferred_element_type=spec.preferred_element_type
+        thinned(x, spec), kernel, contract, precision=spec.precision, preferred_element_type=spec.preferred_element_type
     )
     # Axes now: those of x without its channels, then the kernel's without its input channels, all 1 but the outputs.
     outputs = kernel.shape[numbers.rhs_spec[0]]

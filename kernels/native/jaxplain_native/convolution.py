@@ -1,10 +1,11 @@
 """Convolutions by oneDNN, differentiable any number of times in reverse mode, under ``jit``, ``vmap`` and ``scan``.
 
 ``convolve`` and ``pull_back`` are linear in the input and in the weights, and each is the other's transpose in the
-input; the cotangent of the weights is left to XLA. An axis added by ``vmap`` joins the batch; where weights or bias
-carry such an axis themselves, XLA serves.
+input; the cotangents of weights, factors and biases are left to XLA. An axis added by ``vmap`` joins the batch; where
+weights, factors or biases carry such an axis themselves, XLA serves.
 
-``convolve`` can also add a bias and another array to each sum and cut it off below zero, before it is written.
+``convolve`` can also take each sum times a factor, add a bias and another array, and cut it off below zero, before it
+is written. ``pull_back`` then takes the cotangent for zero where a result is, while it reads it.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +19,22 @@ import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from jaxplain_native.geometry import ADDEND, BIAS, FORWARD, PULL_BACK, RELU, Geometry, geometry_of, shared_out
+from jaxplain_native.geometry import (
+    ADDEND,
+    BIAS,
+    FORWARD,
+    MASK,
+    PULL_BACK,
+    RELU,
+    SCALE,
+    Geometry,
+    geometry_of,
+    shared_out,
+)
 from jaxplain_native.library import CONVOLVE, PACK, call, plan
 
 Array = jax.Array
-Pull = Callable[[Array, Array, tuple[int, ...], Any], Array]
+Pull = Callable[..., Array]
 
 
 def refusal(x: Any, weights: Any, spec: Any, *, extras: int = 0) -> str:
@@ -32,7 +44,7 @@ def refusal(x: Any, weights: Any, spec: Any, *, extras: int = 0) -> str:
         x: The input, or its shape and dtype.
         weights: The weights, or their shape and dtype.
         spec: The settings, by the names of the parameters of ``lax.conv_general_dilated``.
-        extras: What else is done with each sum: the bits ``BIAS``, ``ADDEND`` and ``RELU`` of the module ``geometry``.
+        extras: What else is done with each sum, by bits of the module ``geometry``.
     """
     n = len(x.shape) - 2
     last = (0, n + 1, *range(1, n + 1))
@@ -62,8 +74,33 @@ def refusal(x: Any, weights: Any, spec: Any, *, extras: int = 0) -> str:
 
 class _Settings(NamedTuple):
     spec: Any
-    relu: bool
-    pull: Pull | None
+    relu: bool = False
+    pull: Pull | None = None
+
+
+class Operands(NamedTuple):
+    """The arrays of one call.
+
+    Args:
+        source: The convolution's input or, pulling back, the cotangent of its result.
+        weights: The weights.
+        scale: A factor of each feature, or None.
+        bias: Of each feature, or None.
+        addend: Of the result's shape, or None.
+        mask: Of the cotangent's shape, or None.
+    """
+
+    source: Any
+    weights: Any
+    scale: Any = None
+    bias: Any = None
+    addend: Any = None
+    mask: Any = None
+
+    def extras(self, relu: bool) -> int:
+        """Return what else is done, by bits."""
+        bits = {SCALE: self.scale, BIAS: self.bias, ADDEND: self.addend, MASK: self.mask}
+        return RELU * relu + sum(bit for bit, array in bits.items() if array is not None)
 
 
 def convolve(
@@ -71,18 +108,20 @@ def convolve(
     weights: Array,
     spec: Any,
     *,
+    scale: Array | None = None,
     bias: Array | None = None,
     addend: Array | None = None,
     relu: bool = False,
     pull: Pull | None = None,
 ) -> Array:
-    """Convolve channels-last float32 arrays.
+    """Convolve channels-last float32 arrays: ``relu(conv(x, weights) * scale + bias + addend)``.
 
     Args:
         x: The input, (batch, *space, channels).
         weights: The weights, (*space, channels per group, features).
         spec: A hashable with the parameters of ``lax.conv_general_dilated`` by name.
-        bias: Added to each sum, (features,).
+        scale: A factor of each sum, (features,); taken into the weights.
+        bias: Added to that, (features,).
         addend: Added then, of the result's shape.
         relu: Whether negative sums become zero then; the derivative at zero is zero.
         pull: How a cotangent is brought to the input, called like ``pull_back``, which is the default.
@@ -93,66 +132,82 @@ def convolve(
     Raises:
         NotImplementedError: With the reason, where ``refusal`` has one.
     """
-    extras = BIAS * (bias is not None) + ADDEND * (addend is not None) + RELU * relu
-    _check(x, weights, spec, extras)
-    return _convolve(_Settings(spec, relu, pull), x, weights, bias, addend)
+    _check(x, weights, spec, Operands(x, weights, scale, bias, addend).extras(relu))
+    return _convolve(_Settings(spec, relu, pull), x, weights, scale, bias, addend)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _convolve(settings: _Settings, x: Array, weights: Array, bias: Array | None, addend: Array | None) -> Array:
-    return _apply(FORWARD, settings, x.shape, x, weights, bias, addend)
+def _convolve(
+    settings: _Settings, x: Array, weights: Array, scale: Array | None, bias: Array | None, addend: Array | None
+) -> Array:
+    return _apply(FORWARD, settings, x.shape, Operands(x, weights, scale, bias, addend))
 
 
 def _convolve_forward(settings: _Settings, *operands: Any) -> tuple[Array, Any]:
-    x, weights, bias, addend = operands
+    x, weights, scale, bias, addend = operands
     y = _convolve(settings, *operands)
-    return y, (x, weights, y if settings.relu else None, bias is not None, addend is not None)
+    return y, (x, weights, scale, y if settings.relu else None, bias is not None, addend is not None)
 
 
 def _convolve_backward(settings: _Settings, kept: Any, cotangent: Array) -> tuple[Array | None, ...]:
-    x, weights, y, biased, added = kept
-    if y is not None:
-        cotangent = jnp.where(y > 0, cotangent, jnp.zeros_like(cotangent))
-    pull = settings.pull or pull_back
+    x, weights, scale, y, biased, added = kept
+    pull, masked = settings.pull or pull_back, _masked(cotangent, y)
     return (
-        pull(cotangent, weights, x.shape, settings.spec),
-        _of_weights(x, weights, cotangent, settings.spec),
-        jnp.sum(cotangent, range(cotangent.ndim - 1)) if biased else None,
-        cotangent if added else None,
+        pull(cotangent, weights, x.shape, settings.spec, scale=scale, mask=y),
+        *_of_weights(x, weights, scale, masked, settings.spec),
+        jnp.sum(masked, range(masked.ndim - 1)) if biased else None,
+        masked if added else None,
     )
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def pull_back(cotangent: Array, weights: Array, shape: tuple[int, ...], spec: Any) -> Array:
-    """Pull a cotangent of ``convolve``, without its extras, back to its input.
+def pull_back(
+    cotangent: Array,
+    weights: Array,
+    shape: tuple[int, ...],
+    spec: Any,
+    *,
+    scale: Array | None = None,
+    mask: Array | None = None,
+) -> Array:
+    """Pull a cotangent of ``convolve`` back to its input.
 
     Args:
         cotangent: Of the result's shape.
         weights: As for ``convolve``.
         shape: The input's shape.
         spec: As for ``convolve``.
+        scale: As for ``convolve``.
+        mask: Of the cotangent's shape; where it is not positive, the cotangent is taken for zero. With ReLU, the
+            result.
     """
     _check(jax.ShapeDtypeStruct(shape, cotangent.dtype), weights, spec)
-    return _apply(PULL_BACK, _Settings(spec, False, None), shape, cotangent, weights)
+    return _pull_back(shape, spec, cotangent, weights, scale, mask)
 
 
-def _pull_forward(
-    cotangent: Array, weights: Array, shape: tuple[int, ...], spec: Any
-) -> tuple[Array, tuple[Array, Array]]:
-    return pull_back(cotangent, weights, shape, spec), (cotangent, weights)
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _pull_back(
+    shape: tuple[int, ...], spec: Any, cotangent: Array, weights: Array, scale: Array | None, mask: Array | None
+) -> Array:
+    return _apply(PULL_BACK, _Settings(spec), shape, Operands(cotangent, weights, scale, mask=mask))
 
 
-def _pull_backward(
-    shape: tuple[int, ...], spec: Any, kept: tuple[Array, Array], direction: Array
-) -> tuple[Array, Array]:
-    cotangent, weights = kept
-    return convolve(direction, weights, spec), _of_weights(direction, weights, cotangent, spec)
+def _pull_forward(shape: tuple[int, ...], spec: Any, *operands: Any) -> tuple[Array, Any]:
+    return _pull_back(shape, spec, *operands), operands
 
 
-pull_back.defvjp(_pull_forward, _pull_backward)
+def _pull_backward(shape: tuple[int, ...], spec: Any, kept: Any, direction: Array) -> tuple[Array | None, ...]:
+    cotangent, weights, scale, mask = kept
+    return (
+        _masked(convolve(direction, weights, spec, scale=scale), mask),
+        *_of_weights(direction, weights, scale, _masked(cotangent, mask), spec),
+        None,
+    )
+
+
+_pull_back.defvjp(_pull_forward, _pull_backward)
 
 
 def _check(x: Any, weights: Any, spec: Any, extras: int = 0) -> None:
@@ -161,80 +216,71 @@ def _check(x: Any, weights: Any, spec: Any, extras: int = 0) -> None:
         raise NotImplementedError(f"jaxplain_native.convolve: {reason}; use lax.conv_general_dilated.")
 
 
-def _of_weights(x: Array, weights: Array, cotangent: Array, spec: Any) -> Array:
+def _masked(cotangent: Array, mask: Array | None) -> Array:
+    return cotangent if mask is None else jnp.where(mask > 0, cotangent, jnp.zeros_like(cotangent))
+
+
+def _scaled(array: Array, scale: Array | None) -> Array:
+    return array if scale is None else array * jnp.broadcast_to(scale, array.shape)
+
+
+def _of_weights(
+    x: Array, weights: Array, scale: Array | None, cotangent: Array, spec: Any
+) -> tuple[Array, Array | None]:
+    """Return the cotangents of the weights and of the factors, of ``cotangent . conv(x, weights) * scale``."""
     (found,) = jax.vjp(lambda weights: _product(x, weights, spec), weights)[1](cotangent)
-    return found
+    of_scale = None if scale is None else jnp.sum(found * weights, range(weights.ndim - 1))
+    return _scaled(found, scale), of_scale
 
 
 def _product(x: Array, weights: Array, spec: Any) -> Array:
     return lax.conv_general_dilated(x, weights, **spec._asdict())
 
 
-def _apply(
-    direction: int,
-    settings: _Settings,
-    shape: Sequence[int],
-    source: Array,
-    weights: Array,
-    bias: Array | None = None,
-    addend: Array | None = None,
-) -> Array:
+def _apply(direction: int, settings: _Settings, shape: Sequence[int], operands: Operands) -> Array:
     """Evaluate in one direction; a batched axis of the source joins its batch.
 
     Args:
         direction: ``FORWARD`` or ``PULL_BACK``.
         settings: What is static.
         shape: Of the convolution's input.
-        source: The convolution's input, or the cotangent of its output.
-        weights: The weights.
-        bias: Of each feature, or None.
-        addend: Of the result's shape, or None.
+        operands: The arrays.
     """
-    extras = BIAS * (bias is not None) + ADDEND * (addend is not None) + RELU * settings.relu
 
     @custom_vmap
-    def run(source: Array, weights: Array, bias: Array | None, addend: Array | None) -> Array:
-        return _call(geometry_of(shape, weights.shape, settings.spec, direction, extras), source, weights, bias, addend)
+    def run(operands: Operands) -> Array:
+        extras = operands.extras(settings.relu)
+        return _call(geometry_of(shape, operands.weights.shape, settings.spec, direction, extras), operands)
 
     @run.def_vmap
-    def rule(n: int, batched: Sequence[Any], *operands: Any) -> tuple[Array, bool]:
-        source, weights, bias, addend = operands
-        if batched[1] or batched[2]:
-            axes = tuple(0 if moves else None for moves in batched)
-            return jax.vmap(partial(_xla, direction, settings, shape), in_axes=axes)(*operands), True
+    def rule(n: int, batched: Sequence[Operands], operands: Operands) -> tuple[Array, bool]:
+        (moves,) = batched
+        if moves.weights or moves.scale or moves.bias:
+            axes = Operands(*(0 if one else None for one in moves))
+            return jax.vmap(partial(_xla, direction, settings, shape), in_axes=(axes,))(operands), True
 
-        def merged(array: Array, moves: bool) -> Array:
+        def merged(array: Array | None, moves: bool) -> Array | None:
+            if array is None:
+                return None
             whole = array if moves else jnp.broadcast_to(array[None], (n, *array.shape))
             return whole.reshape(n * whole.shape[1], *whole.shape[2:])
 
-        found = _apply(
-            direction,
-            settings,
-            (n * shape[0], *shape[1:]),
-            merged(source, batched[0]),
-            weights,
-            bias,
-            None if addend is None else merged(addend, batched[3]),
-        )
+        joined = {name: merged(getattr(operands, name), getattr(moves, name)) for name in ("source", "addend", "mask")}
+        found = _apply(direction, settings, (n * shape[0], *shape[1:]), operands._replace(**joined))
         return found.reshape(n, -1, *found.shape[1:]), True
 
-    return run(source, weights, bias, addend)
+    found: Array = run(operands)
+    return found
 
 
-def _xla(
-    direction: int,
-    settings: _Settings,
-    shape: Sequence[int],
-    source: Array,
-    weights: Array,
-    bias: Array | None,
-    addend: Array | None,
-) -> Array:
+def _xla(direction: int, settings: _Settings, shape: Sequence[int], operands: Operands) -> Array:
     """Evaluate the same by XLA."""
+    source, weights, scale, bias, addend, mask = operands
     if direction == PULL_BACK:
         origin = jnp.zeros(shape, source.dtype)
-        return jax.vjp(lambda x: _product(x, weights, settings.spec), origin)[1](source)[0]
-    y = _product(source, weights, settings.spec)
+        cotangent = _scaled(_masked(source, mask), scale)
+        return jax.vjp(lambda x: _product(x, weights, settings.spec), origin)[1](cotangent)[0]
+    y = _scaled(_product(source, weights, settings.spec), scale)
     if bias is not None:
         y = y + jnp.broadcast_to(bias, y.shape)
     if addend is not None:
@@ -242,15 +288,14 @@ def _xla(
     return jnp.maximum(y, 0) if settings.relu else y
 
 
-def _call(
-    geometry: Geometry, source: Array, weights: Array, bias: Array | None = None, addend: Array | None = None
-) -> Array:
+def _call(geometry: Geometry, operands: Operands) -> Array:
     geometry = shared_out(geometry)
     numbers = geometry.numbers()
     settings = np.asarray(numbers, np.int64)
     length, _ = plan(numbers)
-    packed = call(PACK, jax.ShapeDtypeStruct((length,), jnp.float32), weights, geometry=settings)
+    source, weights, *extras = operands
+    scale, *others = (jnp.zeros(0, jnp.float32) if extra is None else extra for extra in extras)
+    packed = call(PACK, jax.ShapeDtypeStruct((length,), jnp.float32), weights, scale, geometry=settings)
     shape = geometry.y_shape if geometry.direction == FORWARD else geometry.x_shape
-    operands = [source, packed, *(jnp.zeros(0, jnp.float32) if extra is None else extra for extra in (bias, addend))]
-    found: Array = call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32), *operands, geometry=settings)
+    found: Array = call(CONVOLVE, jax.ShapeDtypeStruct(shape, jnp.float32), source, packed, *others, geometry=settings)
     return found

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxplain_native.library import plan
 
 FORWARD, PULL_BACK = 0, 1
-BIAS, ADDEND, RELU = 1, 2, 4
+BIAS, ADDEND, RELU, SCALE, MASK = 1, 2, 4, 8, 16
 FEWEST_OPERATIONS = 1 << 23
 """Multiplications and additions of one task, below which tasks are joined rather than cut: some 60 microseconds."""
 TASKS_PER_THREAD = 4
@@ -27,7 +27,8 @@ class Geometry(NamedTuple):
         bands: Bands of rows into which an image is cut; 1 unless ``images`` is 1.
         channels_in: Channels of x.
         channels_out: Channels of y.
-        extras: What is done with each sum: the bits ``BIAS``, ``ADDEND`` and ``RELU``; forward only.
+        extras: What else is done, by bits: forward ``SCALE``, ``BIAS``, ``ADDEND`` and ``RELU``, pulling back ``MASK``
+            and ``SCALE``.
         space_in: Positions of x along each axis.
         space_out: Positions of y along each axis.
         kernel: Positions of the kernel along each axis.
@@ -84,7 +85,7 @@ def geometry_of(
         weights_shape: The weights, (*space, channels per group, features).
         spec: The settings, by the names of the equation's parameters.
         direction: ``FORWARD`` or ``PULL_BACK``.
-        extras: What is done with each sum.
+        extras: What else is done.
     """
     batch, *space_in, channels_in = (int(size) for size in x_shape)
     *kernel, _, channels_out = (int(size) for size in weights_shape)

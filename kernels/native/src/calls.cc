@@ -18,11 +18,12 @@ using Floats = ffi::Buffer<ffi::F32>;
 using Written = ffi::ResultBuffer<ffi::F32>;
 using Values = ffi::Span<const int64_t>;
 
+size_t Aligned(size_t size) { return (size + 63) / 64 * 64; }
+
 // Memory of one task, aligned as oneDNN wants it.
 class Scratch {
  public:
-  explicit Scratch(size_t size)
-      : pointer_(size == 0 ? nullptr : std::aligned_alloc(64, (size + 63) / 64 * 64)) {
+  explicit Scratch(size_t size) : pointer_(size == 0 ? nullptr : std::aligned_alloc(64, Aligned(size))) {
     if (size != 0 && pointer_ == nullptr) throw std::bad_alloc();
   }
   ~Scratch() { std::free(pointer_); }
@@ -38,31 +39,34 @@ ffi::Error Refusal(const char* call, const std::string& reason) {
   return ffi::Error(ffi::ErrorCode::kInvalidArgument, std::string(call) + ": " + reason);
 }
 
-int64_t PackedLength(const Plan& plan) { return static_cast<int64_t>((plan.packed_weights.get_size() + 3) / 4); }
+template <typename Array>
+bool Fits(Array& array, int64_t length) {
+  return static_cast<int64_t>(array.element_count()) == length;
+}
 
 // Weights are put into the order that the primitive wants in a call of their own, which depends on nothing but the
-// weights: it stays outside of loops, and one packing serves all chunks of a batch.
-ffi::Error Pack(Floats weights, Written packed, Values geometry) {
+// weights and their factors: it stays outside of loops, and one packing serves all chunks of a batch.
+ffi::Error Pack(ffi::ThreadPool pool, Floats weights, Floats scale, Written packed, Values geometry) {
   try {
     const auto plan = PlanFor(geometry.begin(), geometry.size());
-    if (static_cast<int64_t>(weights.element_count()) != plan->geometry.elements_weights() ||
-        static_cast<int64_t>(packed->element_count()) != PackedLength(*plan)) {
+    const Geometry& g = plan->geometry;
+    if (!Fits(weights, g.elements_weights()) || !Fits(scale, g.has(kScale) ? g.channels_out : 0) ||
+        !Fits(*packed, plan->packing.length())) {
       return Refusal("pack", "the program was compiled for another kind of CPU");
     }
-    const OneThread one_thread;
-    const Scratch scratch(plan->pack_scratch.get_size());
-    const dnnl::stream stream(Cpu());
-    plan->pack.execute(stream, {{DNNL_ARG_FROM, {plan->plain_weights, Cpu(), weights.typed_data()}},
-                                {DNNL_ARG_TO, {plan->packed_weights, Cpu(), packed->typed_data()}},
-                                {DNNL_ARG_SCRATCHPAD, {plan->pack_scratch, Cpu(), scratch.get()}}});
-    return ffi::Error::Success();
+    float* to = packed->typed_data();
+    plan->packing.Clear(to);
+    const std::string error = ShareOut(pool, plan->packing.tasks(), [&](int64_t task) {
+      plan->packing.Copy(task, weights.typed_data(), g.has(kScale) ? scale.typed_data() : nullptr, to);
+    });
+    return error.empty() ? ffi::Error::Success() : Refusal("pack", error);
   } catch (const std::exception& error) {
     return Refusal("pack", error.what());
   }
 }
 
-// These two come after the primitive, while a task's result is in the cache, and not as oneDNN's post-operations: its
-// ReLU makes zeros of NaN, and its addition of an array took longer than XLA's own pass (oneDNN 3.2).
+// These come after the primitive, while a task's result is in the cache, and not as oneDNN's post-operations: its ReLU
+// makes zeros of NaN, and its addition of an array took longer than XLA's own pass (oneDNN 3.2).
 FOR_EVERY_CPU void Add(float* __restrict to, const float* __restrict from, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] += from[i];
 }
@@ -71,42 +75,64 @@ FOR_EVERY_CPU void CutOff(float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = to[i] < 0.0f ? 0.0f : to[i];
 }
 
-ffi::Error Convolve(ffi::ThreadPool pool, Floats source, Floats packed, Floats bias, Floats addend, Written result,
-                    Values geometry) {
+FOR_EVERY_CPU void AddAndCutOff(float* __restrict to, const float* __restrict from, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float sum = to[i] + from[i];
+    to[i] = sum < 0.0f ? 0.0f : sum;
+  }
+}
+
+// Comes before the primitive, into memory of the task.
+FOR_EVERY_CPU void Masked(float* __restrict to, const float* __restrict from, const float* __restrict mask, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = mask[i] > 0.0f ? from[i] : 0.0f;
+}
+
+int64_t Length(const dnnl::memory::desc& array) { return static_cast<int64_t>(array.get_size() / sizeof(float)); }
+
+ffi::Error Convolve(ffi::ThreadPool pool, Floats source, Floats packed, Floats bias, Floats addend, Floats mask,
+                    Written result, Values geometry) {
   try {
     const auto plan = PlanFor(geometry.begin(), geometry.size());
     const Geometry& g = plan->geometry;
     const bool pulls = g.pulls();
     const int64_t per_source = pulls ? g.elements_out() : g.elements_in();
     const int64_t per_result = pulls ? g.elements_in() : g.elements_out();
-    const auto fits = [](auto& buffer, int64_t length) {
-      return static_cast<int64_t>(buffer.element_count()) == length;
-    };
-    if (!fits(source, g.batch * per_source) || !fits(*result, g.batch * per_result) ||
-        !fits(packed, PackedLength(*plan)) || !fits(bias, g.has(kBias) ? g.channels_out : 0) ||
-        !fits(addend, g.has(kAddend) ? g.batch * per_result : 0)) {
+    if (!Fits(source, g.batch * per_source) || !Fits(*result, g.batch * per_result) ||
+        !Fits(packed, plan->packing.length()) || !Fits(bias, g.has(kBias) ? g.channels_out : 0) ||
+        !Fits(addend, g.has(kAddend) ? g.batch * per_result : 0) ||
+        !Fits(mask, g.has(kMask) ? g.batch * per_source : 0)) {
       return Refusal("convolve", "the program was compiled for another kind of CPU");
     }
-    float* from = source.typed_data();
-    float* to = result->typed_data();
     const std::string error = ShareOut(pool, g.tasks(), [&](int64_t number) {
       const int64_t image = number / g.bands * g.images;
       const Task& task = plan->tasks[number % g.bands];
-      const int64_t begin = image * per_result + task.result_offset;
+      const int64_t begin = image * per_source + task.source_offset;
+      float* from = source.typed_data() + begin;
+      float* to = result->typed_data() + image * per_result + task.result_offset;
       const OneThread one_thread;
-      const Scratch scratch(task.scratch.get_size());
+      const size_t own = Aligned(task.scratch.get_size());
+      const Scratch scratch(own + (g.has(kMask) ? task.source.get_size() : 0));
+      if (g.has(kMask)) {
+        float* copy = static_cast<float*>(scratch.get()) + own / sizeof(float);
+        Masked(copy, from, mask.typed_data() + begin, Length(task.source));
+        from = copy;
+      }
       std::unordered_map<int, dnnl::memory> arguments{
-          {pulls ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC,
-           {task.source, Cpu(), from + image * per_source + task.source_offset}},
+          {pulls ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, {task.source, Cpu(), from}},
           {DNNL_ARG_WEIGHTS, {plan->packed_weights, Cpu(), packed.typed_data()}},
-          {pulls ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, {task.result, Cpu(), to + begin}},
+          {pulls ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, {task.result, Cpu(), to}},
           {DNNL_ARG_SCRATCHPAD, {task.scratch, Cpu(), scratch.get()}}};
       if (g.has(kBias)) arguments.insert({DNNL_ARG_BIAS, {plan->bias, Cpu(), bias.typed_data()}});
       const dnnl::stream stream(Cpu());
       task.primitive.execute(stream, arguments);
-      const int64_t length = static_cast<int64_t>(task.result.get_size() / sizeof(float));
-      if (g.has(kAddend)) Add(to + begin, addend.typed_data() + begin, length);
-      if (g.has(kRelu)) CutOff(to + begin, length);
+      const float* added = g.has(kAddend) ? addend.typed_data() + (to - result->typed_data()) : nullptr;
+      if (added != nullptr && g.has(kRelu)) {
+        AddAndCutOff(to, added, Length(task.result));
+      } else if (added != nullptr) {
+        Add(to, added, Length(task.result));
+      } else if (g.has(kRelu)) {
+        CutOff(to, Length(task.result));
+      }
     });
     return error.empty() ? ffi::Error::Success() : Refusal("convolve", error);
   } catch (const std::exception& error) {
@@ -121,6 +147,8 @@ ffi::Error Convolve(ffi::ThreadPool pool, Floats source, Floats packed, Floats b
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxplain_native_pack, jaxplain::Pack,
                               xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::ThreadPool>()
+                                  .Arg<jaxplain::Floats>()
                                   .Arg<jaxplain::Floats>()
                                   .Ret<jaxplain::Floats>()
                                   .Attr<jaxplain::Values>("geometry"));
@@ -128,6 +156,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxplain_native_pack, jaxplain::Pack,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxplain_native_convolve, jaxplain::Convolve,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
+                                  .Arg<jaxplain::Floats>()
                                   .Arg<jaxplain::Floats>()
                                   .Arg<jaxplain::Floats>()
                                   .Arg<jaxplain::Floats>()
@@ -144,7 +173,7 @@ extern "C" int64_t jaxplain_native_plan(const int64_t* geometry, int64_t n, char
   try {
     const auto plan = jaxplain::PlanFor(geometry, n);
     say(plan->implementation);
-    return jaxplain::PackedLength(*plan);
+    return plan->packing.length();
   } catch (const std::exception& error) {
     say(error.what());
     return -1;

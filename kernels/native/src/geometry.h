@@ -15,8 +15,10 @@ using Dims = std::vector<int64_t>;
 
 enum class Direction : int64_t { kForward = 0, kPullBack = 1 };
 
-// What a forward call does with each sum before it is written, bit by bit, in this order.
-enum Extra : int64_t { kBias = 1, kAddend = 2, kRelu = 4 };
+// What else a call does, bit by bit. Forward: each sum times a factor of its feature, plus a bias, plus another array, cut
+// off below zero, in this order. On the way back: the cotangent is taken for zero where another array is not positive,
+// and multiplied by the factor of its feature.
+enum Extra : int64_t { kBias = 1, kAddend = 2, kRelu = 4, kScale = 8, kMask = 16 };
 
 // Channels last in memory: x is (batch, *in, channels_in), y is (batch, *out, channels_out), weights are
 // (*kernel, channels_in / groups, channels_out). A task computes `images` images, or one of `bands` bands of rows.

@@ -30,15 +30,6 @@ Memory::dims WeightSizes(const Geometry& g) {
   return sizes;
 }
 
-// Weights as JAX has them, spatial axes first: (*kernel, channels_in / groups, channels_out).
-Memory::desc PlainWeights(const Geometry& g) {
-  Memory::dims steps{1, g.channels_out};
-  if (g.groups > 1) steps.insert(steps.begin(), g.channels_out / g.groups);
-  int64_t step = g.elements_weights();
-  for (int64_t size : g.kernel) steps.push_back(step /= size);
-  return Memory::desc(WeightSizes(g), Memory::data_type::f32, steps);
-}
-
 Memory::desc BiasOf(const Geometry& g) {
   if (!g.has(kBias)) return Memory::desc();
   return Memory::desc({g.channels_out}, Memory::data_type::f32, Memory::format_tag::a);
@@ -78,7 +69,9 @@ std::shared_ptr<const Plan> MakePlan(const Geometry& g) {
   if (g.batch <= 0 || g.images <= 0 || g.batch % g.images != 0 || (g.bands > 1 && g.images != 1)) {
     throw std::invalid_argument("the batch cannot be shared out so");
   }
-  if (g.pulls() && g.extras != 0) throw std::invalid_argument("input gradients take no extras");
+  if (g.pulls() ? g.has(kBias) || g.has(kAddend) || g.has(kRelu) : g.has(kMask)) {
+    throw std::invalid_argument("results alone get a bias, an addend or a ReLU, and cotangents alone a mask");
+  }
   const OneThread one_thread;
   auto plan = std::make_shared<Plan>();
   plan->geometry = g;
@@ -88,14 +81,9 @@ std::shared_ptr<const Plan> MakePlan(const Geometry& g) {
   Made made = Make(whole, any);
   if (IsReference(made.implementation)) throw std::invalid_argument("oneDNN has only reference loops for it");
   plan->implementation = made.implementation;
-  plan->plain_weights = PlainWeights(g);
   plan->packed_weights = made.weights;
   plan->bias = BiasOf(g);
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const dnnl::reorder::primitive_desc pack(Cpu(), plan->plain_weights, Cpu(), plan->packed_weights, attributes);
-  plan->pack = dnnl::reorder(pack);
-  plan->pack_scratch = pack.scratchpad_desc();
+  plan->packing = Packing(g, made.weights);
   for (int64_t number = 0; number < g.bands; ++number) {
     const std::optional<Band> band = Cut(g, number);
     if (!band) throw std::invalid_argument("a band of rows would see padding alone");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "geometry.h"
+#include "packing.h"
 
 namespace jaxplain {
 
@@ -32,9 +33,8 @@ struct Task {
 struct Plan {
   Geometry geometry;
   std::string implementation;
-  dnnl::memory::desc plain_weights, packed_weights, bias;
-  dnnl::reorder pack;
-  dnnl::memory::desc pack_scratch;
+  dnnl::memory::desc packed_weights, bias;
+  Packing packing;
   std::vector<Task> tasks;  // one per band
 };
 
