@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from jaxplain_kernels import choices as kernel_choices
 from jaxplain_kernels.convolution import Spec as ConvolutionSpec
 from jaxplain_kernels.convolution import convolve as convolve
+from jaxplain_kernels.convolution import fuses as fuses
 from jaxplain_kernels.moments import add_up as add_up
 from jaxplain_kernels.moments import highest as highest
 from jaxplain_kernels.moments import merge as merge_moments
@@ -34,6 +35,7 @@ __all__ = [
     "ConvolutionSpec",
     "add_up",
     "convolve",
+    "fuses",
     "highest",
     "kernel_choices",
     "max_pool",

@@ -7,11 +7,18 @@ from jaxplain.core.ops import ConvolutionSpec, convolve
 from jaxplain.graph.walk import Form
 
 
-def convolution_form(equation: Equation) -> Form | None:
-    """Return the form of a convolution, or None for another equation and for gradients of weights."""
+def spec_of(equation: Equation) -> ConvolutionSpec | None:
+    """Return the settings of a convolution, or None for another equation and for gradients of weights."""
     if equation.primitive.name != "conv_general_dilated" or equation.params["batch_group_count"] != 1:
         return None
-    spec = ConvolutionSpec(**{name: equation.params[name] for name in ConvolutionSpec._fields})
+    return ConvolutionSpec(**{name: equation.params[name] for name in ConvolutionSpec._fields})
+
+
+def convolution_form(equation: Equation) -> Form | None:
+    """Return the form of a convolution, or None for another equation and for gradients of weights."""
+    spec = spec_of(equation)
+    if spec is None:
+        return None
 
     def form(x: Any, kernel: Any) -> list[Any]:
         return [convolve(x, kernel, spec)]

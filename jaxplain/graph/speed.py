@@ -1,7 +1,8 @@
 """Faster gradients: the same values, the same derivatives up to the order of sums, other programs.
 
-Convolutions and max-poolings are evaluated in forms whose pull-back CPUs run faster, those that a rule takes as well;
-what lies inside a custom derivative rule of the network's author stays as it is.
+Convolutions and max-poolings are evaluated in forms whose pull-back CPUs run faster, those that a rule takes as well,
+and convolutions together with what follows them where a library computes that in one pass (``fusion``); what lies
+inside a custom derivative rule of the network's author stays as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from jaxplain._typing import PyTree
 from jaxplain.graph.blocks import Placed
 from jaxplain.graph.convolution import convolution_form
 from jaxplain.graph.flow import Step, steps
+from jaxplain.graph.fusion import fused_actions
 from jaxplain.graph.pooling import pooling_form
 from jaxplain.graph.trace import Traced
 from jaxplain.graph.walk import Action, Form, Run, Site, lies_in
@@ -29,9 +31,12 @@ def fast_actions(traced: Traced, taken: Sequence[Placed] = ()) -> dict[Site, Act
         taken: Blocks that have a rule of their own.
     """
     held = {(*one.site[:-1], position) for one in taken for position in one.run.positions}
-    free = [step for step in steps(traced) if step.depends and not lies_in(step.site, held)]
+    found = steps(traced)
+    fused = fused_actions(traced, found, held)
+    held |= {(*site[:-1], position) for site, action in fused.items() for position in action.run.positions}
+    free = [step for step in found if step.depends and not lies_in(step.site, held)]
     forms = [(step, _form(step.equation)) for step in free if not _inside_custom(step)]
-    return {step.site: _action(step.equation, form) for step, form in forms if form is not None}
+    return {**fused, **{step.site: _action(step.equation, form) for step, form in forms if form is not None}}
 
 
 def fast_run(placed: Placed) -> Run:

@@ -80,3 +80,49 @@ def test_every_convolution_of_a_network_is_placed():
     assert "jaxplain_native_convolve" in text
     want = plain(x)
     np.testing.assert_allclose(fast(x), want, **tol(np.float32, terms=100, scale=float(jnp.abs(want).max())))
+
+
+def residual(params, x):
+    """A strided bottleneck with inference normalization and a projection."""
+
+    def conv(x, name, stride=1):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        y = jax.lax.conv_general_dilated(x, params[name], (stride, stride), "SAME", dimension_numbers=numbers)
+        mean, gain, shift = (params[f"{word} of {name}"].reshape(1, 1, 1, -1) for word in ("mean", "gain", "shift"))
+        return (y - mean) * gain + shift
+
+    hidden = jax.nn.relu(conv(jax.nn.relu(conv(x, "narrow")), "wide", 2))
+    return jax.nn.relu(conv(hidden, "out") + conv(x, "projection", 2))
+
+
+def test_a_residual_block_is_one_call_per_convolution():
+    pytest.importorskip("jaxplain_native")
+    kernels = {"narrow": (1, 1, 24, 8), "wide": (3, 3, 8, 8), "out": (1, 1, 8, 32), "projection": (1, 1, 24, 32)}
+    rng = np.random.default_rng(0)
+    shapes = kernels | {
+        f"{w} of {name}": kernel[-1:] for name, kernel in kernels.items() for w in ("mean", "gain", "shift")
+    }
+    params = {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()}
+    x = jnp.asarray(rng.normal(size=(3, 10, 9, 24)), jnp.float32)
+
+    def score(params, x, rewrite):
+        return rewrite(lambda x: jnp.sum(jnp.tanh(residual(params, x[None]))))(x)
+
+    def values(params, x):
+        return jax.vmap(lambda x: score(params, x, with_fast_gradients))(x)
+
+    text = jax.jit(values).lower(params, x).as_text()
+    assert text.count("custom_call @jaxplain_native_convolve") == 4
+    assert not any(word in text for word in ("stablehlo.convolution", "stablehlo.dot_general", "stablehlo.maximum"))
+
+    def derivatives(params, rewrite):
+        gradient = jax.vmap(jax.grad(score, argnums=1), (None, 0, None))
+
+        def penalty(params):
+            return jnp.sum(gradient(params, x, rewrite) ** 2)
+
+        return gradient(params, x, rewrite), jax.grad(penalty)(params)
+
+    got, want = (jax.jit(derivatives, static_argnums=1)(params, each) for each in (with_fast_gradients, lambda f: f))
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(one, other, **tol(np.float32, terms=1000, scale=float(jnp.abs(other).max())))

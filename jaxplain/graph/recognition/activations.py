@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxplain import _compat
 from jaxplain._compat import Equation, Program
@@ -70,6 +72,44 @@ def recognize(traced: Traced, found: Iterable[Step]) -> dict[Site, Activation]:
                 recognized[(*here, activation.run.positions[-1])] = activation
                 claimed.update((*here, position) for position in activation.run.positions)
     return dict(sorted(recognized.items()))
+
+
+def slopes(run: Run) -> np.ndarray | None:
+    """Return the derivative of a recognized activation at the points of ``GRID``, as JAX takes it.
+
+    Args:
+        run: Its equations, which read one value.
+
+    Returns:
+        Numbers; None where it has no forward derivative, or one that is not written in elementwise operations.
+
+    Example:
+        >>> import jax
+        >>> from jaxplain.graph.flow import steps
+        >>> from jaxplain.graph.trace import trace
+        >>> def at_zero(f):
+        ...     traced = trace(f, jnp.ones(3))
+        ...     (activation,) = recognize(traced, steps(traced)).values()
+        ...     return float(slopes(activation.run)[GRID == 0][0])
+        >>> at_zero(jax.nn.relu), at_zero(lambda x: jnp.maximum(x, 0.0))
+        (0.0, 0.5)
+    """
+    (source,) = run.inputs
+    shape = jax.ShapeDtypeStruct(source.aval.shape, source.aval.dtype)
+    try:
+        program, _ = _compat.trace_program(lambda x, along: jax.jvp(run, (x,), (along,))[1], shape, shape)
+    except TypeError:  # a reverse rule of its author
+        return None
+    points = GRID.astype(shape.dtype)
+    values: Numbers = dict(zip(program.inputs, (points, np.ones_like(points)), strict=True))
+    values |= {v: one for v, one in zip(program.constants, numbers_of(program), strict=True) if one is not None}
+    with trying():
+        for equation in program.equations:
+            known = all(read(atom, values) is not None for atom in equation.invars)
+            if not known or not (_all_elementwise(equation) or equation.primitive.name in SPREADING):
+                return None
+            _compute(equation, values)
+    return np.broadcast_to(read(program.outputs[0], values), GRID.shape)
 
 
 class _Search:

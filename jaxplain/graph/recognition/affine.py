@@ -199,22 +199,22 @@ def _follows(step: Step, value: Any, axes: frozenset[int], makers: Mapping[Any, 
         return False
     if name in _SCALING:
         other = equation.invars[0] if equation.invars[0] is not value else equation.invars[1]
-        return (name == "mul" or equation.invars[0] is value) and _varying(other, makers) <= axes
+        return (name == "mul" or equation.invars[0] is value) and varying(other, makers) <= axes
     if name == "convert_element_type":
         return bool(jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.floating))
     return name in _ADDING
 
 
-def _varying(atom: Any, makers: Mapping[Any, Equation]) -> frozenset[int]:
+def varying(atom: Any, makers: Mapping[Any, Equation]) -> frozenset[int]:
     """Return the axes along which a value may vary, as far as broadcasts tell."""
     shape = atom.aval.shape
     equation = None if _compat.is_literal(atom) else makers.get(atom)
     if equation is not None and equation.primitive.name == "broadcast_in_dim":
         spread = equation.params["broadcast_dimensions"]
-        return frozenset(spread[axis] for axis in _varying(equation.invars[0], makers))
+        return frozenset(spread[axis] for axis in varying(equation.invars[0], makers))
     if equation is not None and equation.primitive.name in _ENTRYWISE:
         read = [operand for operand in equation.invars if operand.aval.shape == shape]
-        return frozenset().union(*(_varying(operand, makers) for operand in read))
+        return frozenset().union(*(varying(operand, makers) for operand in read))
     return frozenset(axis for axis, length in enumerate(shape) if length > 1)
 
 
