@@ -155,8 +155,7 @@ def regression(
         paired: Whether a drawn coalition comes with its complement.
         chunk: Coalitions evaluated together.
     """
-    empty, full = game(jnp.zeros(n, bool)), game(jnp.ones(n, bool))
-    start = _of_outermost(game, n, empty, full, chunk)
+    empty, start = _of_outermost(game, n, chunk)
     weights, scale = weights.astype(start.dtype), 2 * sum(1 / size for size in range(1, n))
 
     def left(coalition: Array) -> Array:
@@ -196,17 +195,19 @@ def regression(
     return Regression(sample, finish)
 
 
-def _of_outermost(game: Game, n: int, empty: Array, full: Array, chunk: int | None) -> Array:
-    """Return the fit to the coalitions of one player and of all but one, ``(*t, n)``."""
+def _of_outermost(game: Game, n: int, chunk: int | None) -> tuple[Array, Array]:
+    """Return the score of no player, and the fit to the coalitions of one player and of all but one, ``(*t, n)``."""
 
-    def both_ends(player: Array) -> Array:
-        alone = jnp.arange(n, dtype=jnp.int32) == player
-        first, rest = jax.vmap(game)(jnp.stack([alone, ~alone]))
-        return (first - empty + full - rest) / 2
+    def both(number: Array) -> Array:
+        # Number 0 is nobody, and with the complement everybody: one loop, so that the network is compiled once.
+        alone = jnp.arange(1, n + 1, dtype=jnp.int32) == number
+        return jax.vmap(game)(jnp.stack([alone, ~alone]))
 
-    found = collected(both_ends, n, chunk)
+    few, most = collected(both, n + 1, chunk)
+    empty, full = few[..., 0], most[..., 0]
+    found = (few[..., 1:] - most[..., 1:] + (full - empty)[..., None]) / 2
     missing = full - empty - jnp.sum(found, axis=-1)
-    return found + jnp.broadcast_to(missing[..., None] / n, found.shape)
+    return empty, found + jnp.broadcast_to(missing[..., None] / n, found.shape)
 
 
 def _of_whole(halved: Callable[[Array], Array], chosen: Plan, start: Array, chunk: int | None) -> Array:

@@ -146,11 +146,11 @@ def _contributions(
 ) -> Callable[[Array], Array]:
     """Return the function from the number of an order to what each player adds in it, ``(*t, n)``."""
     game, n = game_of(f, x, baseline, players), players.n
-    ends = game(jnp.zeros(n, bool))[None], game(jnp.ones(n, bool))[None]
+    ends = jax.vmap(game)(jnp.stack([jnp.zeros(n, bool), jnp.ones(n, bool)]))
 
     def walk(place: Array) -> Array:
         between = lax.map(lambda size: game(place < size), jnp.arange(1, n, dtype=jnp.int32))
-        added = jnp.diff(jnp.concatenate([ends[0], between, ends[1]]), axis=0)
+        added = jnp.diff(jnp.concatenate([ends[:1], between, ends[1:]]), axis=0)
         return jnp.moveaxis(added[place], 0, -1)
 
     def contributions(i: Array) -> Array:
