@@ -70,6 +70,10 @@ def _segments(n: int, size: int) -> dict[str, Any]:
 
 _FORMS = {
     "integrated_gradients": _sampled("integrated_gradients", "n_steps"),
+    "expected_gradients": _sampled("expected_gradients"),
+    "blur_ig": _sampled("blur_ig", "n_steps"),
+    "guided_ig": _sampled("guided_ig", "n_steps", passes=lambda n: Passes(n + 1)),
+    "idgi": _sampled("idgi", "n_steps", passes=lambda n: Passes(n, 1)),
     "smoothgrad": _sampled("smoothgrad"),
     "smoothgrad_squared": _sampled("smoothgrad_squared"),
     "vargrad": _sampled("vargrad"),

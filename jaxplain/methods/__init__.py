@@ -6,6 +6,8 @@
 
 from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
 from jaxplain.methods.attention_rollout import attention_rollout as attention_rollout
+from jaxplain.methods.blur_ig import blur_ig as blur_ig
+from jaxplain.methods.blur_ig import blur_ig_with_diagnostics as blur_ig_with_diagnostics
 from jaxplain.methods.deconvnet import deconvnet as deconvnet
 from jaxplain.methods.deep_shap import deep_shap as deep_shap
 from jaxplain.methods.deep_shap import deep_shap_with_diagnostics as deep_shap_with_diagnostics
@@ -14,6 +16,10 @@ from jaxplain.methods.deeplift import deeplift_with_diagnostics as deeplift_with
 from jaxplain.methods.eigen_cam import eigen_cam as eigen_cam
 from jaxplain.methods.eigen_grad_cam import eigen_grad_cam as eigen_grad_cam
 from jaxplain.methods.excitation_backprop import excitation_backprop as excitation_backprop
+from jaxplain.methods.expected_gradients import expected_gradients as expected_gradients
+from jaxplain.methods.expected_gradients import (
+    expected_gradients_with_diagnostics as expected_gradients_with_diagnostics,
+)
 from jaxplain.methods.full_grad import full_grad as full_grad
 from jaxplain.methods.full_grad import full_grad_with_diagnostics as full_grad_with_diagnostics
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
@@ -22,7 +28,11 @@ from jaxplain.methods.gradient import gradient as gradient
 from jaxplain.methods.gradient_rollout import gradient_rollout as gradient_rollout
 from jaxplain.methods.guided_backprop import guided_backprop as guided_backprop
 from jaxplain.methods.guided_grad_cam import guided_grad_cam as guided_grad_cam
+from jaxplain.methods.guided_ig import guided_ig as guided_ig
+from jaxplain.methods.guided_ig import guided_ig_with_diagnostics as guided_ig_with_diagnostics
 from jaxplain.methods.hires_cam import hires_cam as hires_cam
+from jaxplain.methods.idgi import idgi as idgi
+from jaxplain.methods.idgi import idgi_with_diagnostics as idgi_with_diagnostics
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from jaxplain.methods.integrated_gradients import (

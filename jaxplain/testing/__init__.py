@@ -17,6 +17,7 @@ from jaxplain.testing.gates import GATE_FORMS as GATE_FORMS
 from jaxplain.testing.networks import attention_network as attention_network
 from jaxplain.testing.networks import relu_network as relu_network
 from jaxplain.testing.networks import smooth_network as smooth_network
+from jaxplain.testing.paths import PATH_FORMS as PATH_FORMS
 from jaxplain.testing.promises import check_promises as check_promises
 from jaxplain.testing.relevances import RELEVANCE_FORMS as RELEVANCE_FORMS
 from jaxplain.testing.removals import REMOVAL_FORMS as REMOVAL_FORMS

@@ -15,6 +15,7 @@ from jaxplain.testing import (
     DIFFERENCE_FORMS,
     GAME_FORMS,
     GATE_FORMS,
+    PATH_FORMS,
     RELEVANCE_FORMS,
     REMOVAL_FORMS,
     tol,
@@ -22,7 +23,7 @@ from jaxplain.testing import (
 
 FORMS = (
     *(*CLOSED_FORMS, *CAM_FORMS, *GATE_FORMS, *DECOMPOSED_FORMS),
-    *(*ATTENTION_FORMS, *RELEVANCE_FORMS, *DIFFERENCE_FORMS, *GAME_FORMS, *REMOVAL_FORMS),
+    *(*ATTENTION_FORMS, *RELEVANCE_FORMS, *DIFFERENCE_FORMS, *PATH_FORMS, *GAME_FORMS, *REMOVAL_FORMS),
 )
 CASES = [
     pytest.param(form, name, expected, id=f"{form.name}-{name}-{number}")
