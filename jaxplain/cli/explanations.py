@@ -1,6 +1,7 @@
 """The methods of a job as the engine takes them: knobs checked, baselines made, and both as JSON values."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain.cli.baselines import read_baseline
 from jaxplain.cli.sections import MethodSection
+from jaxplain.cli.segments import read_segments
 from jaxplain.engine.job import Explanation
+from jaxplain.engine.rounds import round_keywords
 
 
 def build_explanations(
@@ -32,16 +35,21 @@ def build_explanations(
 
 def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, where: str) -> Explanation:
     entry, table = find_method(section.method), f"{where}: [methods.{section.name}]"
-    keywords, spec = dict(section.keywords), {}
+    keywords, spec = dict(section.keywords), dict[str, Any]()
     if "key" in keywords:
         raise InputError(f"{table} key: noise is keyed by the seed of the job; set seed at the top of the file.")
     for name in set(keywords) & {"baseline", "background"} & set(entry.context):
         keywords[name], spec[name] = read_baseline(keywords[name], shape, folder, f"{table} {name}")
+    if "segments" in keywords and "segments" in entry.context:
+        keywords["segments"], spec["segments"] = read_segments(keywords["segments"], shape, folder, f"{table} segments")
     for name, knob in entry.knobs.items():
         # TOML has no word for nothing.
         if keywords.get(name) == "none" and (knob.default is None or None in knob.choices):
             keywords[name] = None
     try:
+        if section.stopping is not None:
+            keywords = round_keywords(entry, keywords)
+            spec |= asdict(section.stopping)
         knobs = entry.check_knobs(keywords)
         entry.check_context(keywords, later=("key",))
     except InputError as error:
@@ -56,7 +64,8 @@ def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, w
     settings = {
         name: _json(knobs.get(name, knob.default)) for name, knob in entry.knobs.items() if knob.kind != "execution"
     }
-    return Explanation(section.name, section.method, keywords, {"method": section.method, **spec, **settings})
+    spec = {"method": section.method, **spec, **settings}
+    return Explanation(section.name, section.method, keywords, spec, section.stopping)
 
 
 def _for_files(entry: Entry, error: InputError) -> str:
@@ -71,6 +80,7 @@ _ADVICE = {
     "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise" or the path of a .npy file.',
     "layer": "write a name that `jaxplain layers` lists for this job.",
     "composite": 'write the name of a composite, such as "epsilon_plus".',
+    "segments": "write {grid = [8, 8]} or the path of a .npy file of whole numbers.",
 }
 
 

@@ -23,6 +23,7 @@ from jaxplain.cli.sections import (
     TargetSection,
 )
 from jaxplain.cli.tables import check_keys, checked, read_table
+from jaxplain.engine.rounds import Stopping
 from jaxplain.io.input import Input
 
 SECTIONS = {
@@ -36,7 +37,8 @@ SECTIONS = {
     "plan": PlanSection,
     "run": RunSection,
 }
-VALUES = {"output": str, "seed": int, "max_bad": int}
+STOPPING = {"tolerance": float, "budget": int}
+VALUES = {"output": str, "seed": int, "max_bad": int, **STOPPING}
 KEYS = (*SECTIONS, "methods", *VALUES)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _RESERVED = ("rows", "global", "peppr")
@@ -63,6 +65,8 @@ class JobFile:
         run: How the job is worked on.
         seed: Seed of all noise.
         max_bad: Most images that may be quarantined; None for any number.
+        tolerance: Relative error at which sampling stops, for the methods that can go on; None for fixed numbers.
+        budget: Most evaluations of the network per image until then.
     """
 
     path: Path
@@ -81,6 +85,8 @@ class JobFile:
     peppr: PepprSection = field(default_factory=PepprSection)
     seed: int = 0
     max_bad: int | None = None
+    tolerance: float | None = None
+    budget: int | None = None
 
     @property
     def where(self) -> str:
@@ -134,7 +140,8 @@ def read_job(table: Mapping[str, Any], file: Path) -> JobFile:
     if values.get("seed", 0) < 0 or values.get("max_bad", 0) < 0:
         raise InputError(f"{where}: seed and max_bad must not be negative.")
     folder = file.absolute().parent
-    methods = _methods(table["methods"], where)
+    stopping = {name: values[name] for name in STOPPING if name in values}
+    methods = _methods(table["methods"], where, stopping)
     return JobFile(file, folder, table, methods=methods, **sections, **values)
 
 
@@ -146,13 +153,18 @@ _MISSING = {
 }
 
 
-def _methods(tables: Any, where: str) -> tuple[MethodSection, ...]:
+def _methods(tables: Any, where: str, stopping: Mapping[str, Any]) -> tuple[MethodSection, ...]:
     if not isinstance(tables, Mapping) or not tables:
         raise InputError(f"{where}: [methods] names no method; {_MISSING['methods']}")
-    return tuple(_method(name, table, where) for name, table in tables.items())
+    methods = tuple(_method(name, table, where, stopping) for name, table in tables.items())
+    if stopping and not any(one.stopping for one in methods):
+        raise InputError(
+            f"{where}: no method of the job goes on until a tolerance is met; leave out tolerance and budget."
+        )
+    return methods
 
 
-def _method(name: str, table: Any, where: str) -> MethodSection:
+def _method(name: str, table: Any, where: str, stopping: Mapping[str, Any]) -> MethodSection:
     if not _NAME.fullmatch(name) or name in _RESERVED:
         raise InputError(
             f"{where}: [methods.{name}] cannot name results; use letters, digits, '_', '.', '+' and '-', "
@@ -163,8 +175,18 @@ def _method(name: str, table: Any, where: str) -> MethodSection:
     keywords = dict(table)
     method = checked(keywords.pop("method", name), str, where, f"methods.{name}.method")
     try:
-        find_method(method)
+        entry = find_method(method)
     except InputError as error:
         hint = "" if "method" in table else ' Add method = "..." to give a method a name of your own.'
         raise InputError(f"{where}: [methods.{name}] {error}{hint}") from error
-    return MethodSection(name, method, keywords)
+    given = {
+        word: checked(keywords.pop(word), kind, where, f"methods.{name}.{word}")
+        for word, kind in STOPPING.items()
+        if word in keywords
+    }
+    both = {"tolerance": None, "budget": None, **stopping, **given}
+    try:
+        until = Stopping.of(**both) if given or entry.rounds is not None else None
+    except InputError as error:
+        raise InputError(f"{where}: [methods.{name}] {error}") from error
+    return MethodSection(name, method, keywords, until)

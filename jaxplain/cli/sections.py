@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from jaxplain._errors import InputError
 from jaxplain.core.maps import MapSteps, Pool, Scale, Sign
+from jaxplain.engine.rounds import Stopping
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,13 @@ class MethodSection:
         name: Its name in the store.
         method: Its name in the registry.
         keywords: Context and knobs as written.
+        stopping: When sampling stops: the method's own ``tolerance`` and ``budget``, or the job's; None for neither.
     """
 
     name: str
     method: str
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    stopping: Stopping | None = None
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,14 @@ from jaxplain._registry import METHODS, check_key, find_method
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
-from jaxplain.core.targets import Predicted, Target
-from jaxplain.engine.lift import clean_pass, explain_batch, id_words, image_axes, prepare, select_images
+from jaxplain.core.targets import Target
+from jaxplain.engine.batches import Batches
+from jaxplain.engine.context import check_length
+from jaxplain.engine.explain_rounds import explain_in_rounds
+from jaxplain.engine.lift import explain_batch, id_words, image_axes, prepare, select_images
 from jaxplain.engine.plan import choose_tile
 from jaxplain.engine.precision import Precision, at_precision
+from jaxplain.engine.rounds import Schedule, Stopping, prepare_rounds
 
 
 def explain(
@@ -30,6 +34,8 @@ def explain(
     batch: int | None = None,
     memory: str | int = "2GiB",
     precision: Precision = "fast",
+    tolerance: float | None = None,
+    budget: int | None = None,
     **keywords: Any,
 ) -> np.ndarray:
     """Explain a model at every image of an array.
@@ -45,6 +51,9 @@ def explain(
         batch: Images per compiled step; chosen from ``memory`` by default.
         memory: Budget for one step, such as "2GiB".
         precision: "exact", "fast" (the device's default) or "bf16".
+        tolerance: Relative error at which the map of an image is done: sampling goes on from the method's own number of
+            samples, doubling it, for the images above it. A warning tells when the budget does not suffice.
+        budget: Most evaluations of the network per image where there is a tolerance; 4096 by default.
         keywords: The method's context and knobs.
 
     Returns:
@@ -71,7 +80,13 @@ def explain(
         check_key(f"explain({entry.name!r})", key)
     images = images if isinstance(images, jax.Array) else np.asarray(images)
     shape = images.shape[1:]
-    program, arguments = prepare(entry.name, keywords, x_shape=shape, diagnosed=False)
+    stopping = Stopping.of(tolerance, budget)
+    schedule: Schedule | None = None
+    if stopping is None:
+        program, arguments = prepare(entry, keywords, x_shape=shape, diagnosed=False)
+    else:
+        program, arguments, schedule = prepare_rounds(entry, keywords, stopping, x_shape=shape)
+    check_length(f"explain({entry.name!r})", arguments.context, len(images))
     model, context = at_precision(model, precision)
     score = Score(model, target, extras)
     words = id_words(np.arange(len(images)) if ids is None else np.asarray(ids))
@@ -86,17 +101,14 @@ def explain(
         )
         if "chunk" not in keywords:
             program = program.with_chunk(tile.chunk)
+        batches = Batches(score, axes, images, words, arguments, tile.batch)
+        if schedule is not None:
+            return explain_in_rounds(entry.name, batches, key, program, schedule)
         pieces: list[np.ndarray] = []
         waiting: Any = None
         for start in range(0, len(images), tile.batch):
-            rows = np.minimum(np.arange(start, start + tile.batch), len(images) - 1)
-            own = arguments._replace(
-                context={name: _take(value, rows, len(shape)) for name, value in arguments.context.items()}
-            )
-            chosen, x = select_images(score, axes, rows), jax.device_put(images[rows])
-            if isinstance(target, Predicted):
-                chosen = Score(model, clean_pass(chosen, x).target, chosen.extras)
-            maps, _ = explain_batch(chosen, x, words[rows], key, own, program=program)
+            chosen, x, own_words, own = batches.of(np.arange(start, start + tile.batch))
+            maps, _ = explain_batch(chosen, x, own_words, key, own, program=program)
             # The device works on this batch while the maps of the one before are fetched.
             pieces += [] if waiting is None else [np.asarray(waiting)]
             waiting = maps
@@ -132,7 +144,3 @@ def check_arrays(model: Any, images: Any, ids: Any, extras: tuple[PyTree, ...]) 
     for name, other in [("ids", ids), *(("extras", leaf) for leaf in jax.tree.leaves(extras))]:
         if other is not None and len(other) != len(images):
             raise InputError(f"explain: {name} has {len(other)} entries for {len(images)} images; pass one per image.")
-
-
-def _take(value: Any, rows: np.ndarray, x_ndim: int) -> Any:
-    return value[rows] if not callable(value) and value.ndim == x_ndim + 1 else value

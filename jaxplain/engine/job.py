@@ -12,6 +12,7 @@ from jaxplain.core.model import Model
 from jaxplain.core.targets import Target
 from jaxplain.engine.plan import Plan, StoreKind
 from jaxplain.engine.precision import Precision
+from jaxplain.engine.rounds import Stopping
 from jaxplain.io.ledger import Marker
 from jaxplain.io.sink import Sink
 
@@ -27,13 +28,15 @@ class Explanation:
         name: Its name in the store.
         method: Its name in the registry.
         keywords: Context and knobs as the method takes them.
-        spec: The same as JSON values, for the hash and the reader.
+        spec: The same as JSON values, for the hash and the reader, with what ``stopping`` says.
+        stopping: When sampling stops; None for the number of samples that the method has.
     """
 
     name: str
     method: str
     keywords: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
+    stopping: Stopping | None = None
 
 
 @dataclass(frozen=True)

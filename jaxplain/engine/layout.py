@@ -49,6 +49,9 @@ def method_arrays(step: Step, plan: Plan, n: int) -> dict[str, list[ArraySpec]]:
             shape, chunk = (n, *maps.shape[1:]), (_rows_read_together(maps.shape[1:], plan), *maps.shape[1:])
             value = ArraySpec(f"maps/{name}/value", shape, plan.store, dimensions, plan.rows_per_shard, chunk)
             specs += [value, _per_image(f"maps/{name}/scale", n, targets, plan)]
+        if name in step.schedules:
+            specs += [_per_image(f"rows/evaluations/{name}", n, (), plan, np.int32)]
+            specs += [_per_image(f"rows/converged/{name}", n, (), plan, np.bool_)]
         arrays[name] = specs
     return arrays
 
@@ -61,9 +64,9 @@ def _rows_read_together(shape: tuple[int, ...], plan: Plan) -> int:
     return rows
 
 
-def _per_image(path: str, n: int, shape: tuple[int, ...], plan: Plan) -> ArraySpec:
+def _per_image(path: str, n: int, shape: tuple[int, ...], plan: Plan, dtype: Any = np.float32) -> ArraySpec:
     shard = plan.rows_per_shard
-    return ArraySpec(path, (n, *shape), np.float32, ("image", "target")[: 1 + len(shape)], shard, (shard, *shape))
+    return ArraySpec(path, (n, *shape), dtype, ("image", "target")[: 1 + len(shape)], shard, (shard, *shape))
 
 
 def method_groups(job: Job, plan: Plan, step: Step) -> dict[str, Mapping[str, Any]]:

@@ -5,7 +5,8 @@ method, shape and set of static knobs. Labels, weights, float knobs and baseline
 compiles nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,11 +34,13 @@ class Program:
         method: Name in the registry.
         statics: Static context and knobs as sorted pairs.
         diagnosed: Whether figures of the error are returned as well.
+        in_rounds: Whether the method is taken in rounds.
     """
 
     method: str
     statics: tuple[tuple[str, Any], ...] = ()
     diagnosed: bool = False
+    in_rounds: bool = False
 
     @property
     def entry(self) -> Entry:
@@ -48,7 +51,7 @@ class Program:
         """Return the program that evaluates ``chunk`` samples together, where the method has samples."""
         if "chunk" not in self.entry.knobs:
             return self
-        return Program(self.method, _pairs({**dict(self.statics), "chunk": chunk}), self.diagnosed)
+        return replace(self, statics=_pairs({**dict(self.statics), "chunk": chunk}))
 
 
 class Arguments(NamedTuple):
@@ -59,12 +62,12 @@ class Arguments(NamedTuple):
 
 
 def prepare(
-    method: str, given: dict[str, Any], *, x_shape: tuple[int, ...], diagnosed: bool
+    method: str | Entry, given: dict[str, Any], *, x_shape: tuple[int, ...], diagnosed: bool
 ) -> tuple[Program, Arguments]:
     """Check a method's keywords and part them into the program and its traced arguments.
 
     Args:
-        method: Name in the registry.
+        method: Name in the registry, or an entry.
         given: Context without the key, and knobs.
         x_shape: Shape of one example.
         diagnosed: Whether to use the form with diagnostics, where there is one.
@@ -90,7 +93,7 @@ def prepare(
         else:
             context[name] = traced_context(entry.name, name, value, x_shape)
     traced = {name: value for name, value in knobs.items() if entry.knobs[name].kind == "traced"}
-    return Program(method, _pairs(statics), diagnosed and entry.with_diagnostics is not None), Arguments(
+    return Program(entry.name, _pairs(statics), diagnosed and entry.with_diagnostics is not None), Arguments(
         context, traced
     )
 
@@ -112,10 +115,32 @@ def explain_batch(
     Returns:
         Maps ``(batch, *t, *in)`` and the figures of their error, an empty dictionary where there are none.
     """
-    entry = program.entry
-    axes = {name: context_axes(value, x.ndim) for name, value in arguments.context.items()}
 
-    def one(target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any]) -> Any:
+    def one(f: ScoreFn, x: Array, keywords: dict[str, Any]) -> Any:
+        run = program.entry.with_diagnostics if program.diagnosed else program.entry.function
+        result = run(f, x, **keywords)  # type: ignore[misc]
+        return result if program.diagnosed else (result, {})
+
+    return over_images(one, score, x, ids, key, arguments, program)
+
+
+def over_images(
+    act: Callable[..., PyTree],
+    score: Score,
+    x: Array,
+    ids: Array,
+    key: Array | None,
+    arguments: Arguments,
+    program: Program,
+    *per_image: PyTree,
+) -> PyTree:
+    """Call ``act(f, x, keywords, *per_image)`` for every image of a batch; the rest is that of ``explain_batch``."""
+    entry = program.entry
+    axes = {name: context_axes(value) for name, value in arguments.context.items()}
+
+    def one(
+        target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any], *own_values: PyTree
+    ) -> Any:
         f: ScoreFn = Score(score.model, target, extras)
         if entry.notes.get("plain_gradient") and jax.default_backend() == "cpu":
             f = with_fast_gradients(f)
@@ -123,11 +148,10 @@ def explain_batch(
         keywords: dict[str, Any] = {name: resolved(value, x, own) for name, value in context.items()}
         if "key" in entry.context:
             keywords["key"] = own
-        run = entry.with_diagnostics if program.diagnosed else entry.function
-        result = run(f, x, **keywords, **arguments.knobs, **dict(program.statics))  # type: ignore[misc]
-        return result if program.diagnosed else (result, {})
+        return act(f, x, {**keywords, **arguments.knobs, **dict(program.statics)}, *own_values)
 
-    return jax.vmap(one, in_axes=(0, 0, 0, 0, axes))(score.target, score.extras, x, ids, arguments.context)
+    in_axes = (0, 0, 0, 0, axes, *(0 for _ in per_image))
+    return jax.vmap(one, in_axes=in_axes)(score.target, score.extras, x, ids, arguments.context, *per_image)
 
 
 def image_axes(score: Score, x_shape: tuple[int, ...], n_images: int | None = None) -> tuple[int | None, ...]:

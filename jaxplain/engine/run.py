@@ -8,7 +8,7 @@ look-ahead, two batches in flight and three shards.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,8 +24,10 @@ from jaxplain.engine.layout import method_arrays, method_groups, row_fields
 from jaxplain.engine.lift import Clean
 from jaxplain.engine.open_run import open_run
 from jaxplain.engine.plan import Plan
+from jaxplain.engine.rounds import warn_of_missed
 from jaxplain.engine.shard import Shard
-from jaxplain.engine.step import Result, Step, padded
+from jaxplain.engine.shard_rounds import Images, ShardRounds
+from jaxplain.engine.step import Begun, Result, Step, padded
 from jaxplain.io.sources.base import Rows, Source
 from jaxplain.io.status import OK, REASONS
 
@@ -46,6 +48,7 @@ class Summary:
         waiting: Seconds that the device step waited for input.
         quarantined: Status code of every quarantined row seen in this process.
         quarantined_before: How many finished shards hold, from earlier runs.
+        missed: By method, the errors of the images of this process that the budget left above the tolerance.
         failed: Shards that could not be read, with the reason.
         complete: Whether every shard of every method is finished.
     """
@@ -57,6 +60,7 @@ class Summary:
     waiting: float = 0.0
     quarantined: dict[int, int] = field(default_factory=dict)
     quarantined_before: int = 0
+    missed: dict[str, list[float]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
     complete: bool = False
 
@@ -113,6 +117,10 @@ def run(job: Job, source: Source, place: Place, *, replan: bool = False, watch: 
     began = time.perf_counter()
     _stream(_Stream(job, step, plan, source, place, watch, summary), todo)
     summary.seconds = time.perf_counter() - began
+    for explanation in job.explanations:
+        if explanation.stopping is not None:
+            errors = summary.missed.get(explanation.name, [])
+            warn_of_missed("run", explanation.name, errors, summary.images, explanation.stopping)
     summary.complete = not any(True for _ in _unfinished(job, place, plan, wanted, len(source)))
     watch(Finished(STAGE, summary.seconds, {"images": summary.images, "images/s": summary.images_per_second}))
     return summary
@@ -129,22 +137,65 @@ class _Stream:
     summary: Summary
 
 
+@dataclass
+class _UnderWay:
+    """A shard that is worked on: whether all of it was read, and how many of its batches are on the device."""
+
+    shard: Shard
+    rounds: ShardRounds
+    flights: int = 0
+    read: bool = False
+
+    @classmethod
+    def of(cls, stream: _Stream, shard: Shard) -> "_UnderWay":
+        return cls(shard, ShardRounds(stream.job, stream.plan, stream.step, shard))
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch on the device, and what is done when it is back."""
+
+    of: _UnderWay
+    land: Callable[[], None]
+
+
 def _stream(stream: _Stream, todo: list[Shard]) -> None:
     room = threading.Semaphore(SHARDS_IN_MEMORY - 1)
     writing: list[Future[float]] = []
-    flying: deque[tuple[_Piece, Rows, Clean, Result]] = deque()
+    flying: deque[_Flight] = deque()
+    under_way: dict[int, _UnderWay] = {}
 
     with ThreadPoolExecutor(1, "jaxplain-write") as writer:
 
+        def start(flight: _Flight) -> None:
+            flight.of.flights += 1
+            flying.append(flight)
+
         def land() -> None:
-            piece, rows, clean, results = flying.popleft()
-            _collect(stream, piece, rows, clean, results)
-            if piece.last and piece.shard.number not in stream.summary.failed:
-                room.acquire()
-                writing.append(writer.submit(_write, stream, piece.shard, room))
-                for future in [future for future in writing if future.done()]:
-                    writing.remove(future)
-                    future.result()
+            flight = flying.popleft()
+            flight.of.flights -= 1
+            flight.land()
+            go_on(flight.of)
+
+        def go_on(of: _UnderWay) -> None:
+            """Start what waits in a shard, or write it where nothing does."""
+            rest = of.read and not of.flights
+            for name, number, images, found in of.rounds.ready(rest=rest):
+                good = np.ones(len(images.row), bool)
+                start(_Flight(of, partial(of.rounds.land, name, number, images, found, good)))
+            if of.read and not of.flights:
+                write(of)
+
+        def write(of: _UnderWay) -> None:
+            del under_way[of.shard.number]
+            of.rounds.finish()
+            for name, errors in of.rounds.missed.items():
+                stream.summary.missed.setdefault(name, []).extend(errors)
+            room.acquire()
+            writing.append(writer.submit(_write, stream, of.shard, room))
+            for future in [future for future in writing if future.done()]:
+                writing.remove(future)
+                future.result()
 
         reading = read_ahead(partial(_read, stream.source), _pieces(todo, stream.plan.batch), LOOK_AHEAD)
         while True:
@@ -157,10 +208,14 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
                 _fail(stream, piece.shard, rows)
             if piece.shard.number in stream.summary.failed or isinstance(rows, OSError):
                 continue
+            if piece.shard.number not in under_way:
+                under_way[piece.shard.number] = _UnderWay.of(stream, piece.shard)
+            of = under_way[piece.shard.number]
             full = padded(rows, stream.plan.batch)
             numbers = np.minimum(piece.numbers[0] + np.arange(stream.plan.batch), piece.numbers[-1])
-            flying.append((piece, rows, *stream.step.start(numbers, full.image, full.id, piece.shard.names)))
-            if len(flying) > 1:
+            started = stream.step.start(numbers, full.image, full.id, piece.shard.names)
+            start(_Flight(of, partial(_collect, stream, of, piece, rows, *started)))
+            while len(flying) > 1:
                 land()
         while flying:
             land()
@@ -168,15 +223,24 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
             future.result()
 
 
-def _collect(stream: _Stream, piece: _Piece, rows: Rows, clean: Clean, results: Result) -> None:
+def _collect(
+    stream: _Stream, of: _UnderWay, piece: _Piece, rows: Rows, clean: Clean, results: Result, begun: Begun
+) -> None:
     kept = len(piece.numbers)
+    where = slice(piece.offset, piece.offset + kept)
     status = piece.shard.put_rows(piece.offset, rows, clean, kept)
     good = status == OK
-    piece.shard.put_figures(piece.offset, results, good)
+    piece.shard.put_figures(where, results, good)
     if stream.plan.store == "none":
-        piece.shard.put_partials(results, rows, clean, status, stream.job, stream.step)
+        predictions = np.asarray(clean.prediction)[:kept]
+        piece.shard.put_partials(results, rows.label[:kept], predictions, status, stream.job, stream.step)
     else:
-        piece.shard.put_maps(piece.offset, results, good, stream.plan.store, stream.step.target_axes)
+        piece.shard.put_maps(where, results, good, stream.plan.store, stream.step.target_axes)
+    for name, found in begun.items():
+        prediction = np.asarray(clean.prediction)[:kept]
+        images = Images(piece.offset + np.arange(kept), rows.image, rows.id, rows.label, prediction, clean.target)
+        of.rounds.land(name, 0, images, found, good)
+    of.read = of.read or piece.last
     stream.summary.images += kept
     for number, code in zip(piece.numbers, status, strict=True):
         if code != OK:

@@ -22,6 +22,9 @@ from jaxplain.io.ledger import Marker, checksum
 from jaxplain.io.sources.base import Rows
 from jaxplain.io.status import BAD_LOGITS, BAD_PIXELS, OK
 
+Where = slice | np.ndarray
+"""Rows within a shard."""
+
 
 @dataclass
 class Shard:
@@ -61,32 +64,44 @@ class Shard:
                 "status": status,
             }
             for name, value in values.items():
-                self._put(ROWS, f"rows/{name}", offset, value)
+                self._put(ROWS, f"rows/{name}", slice(offset, offset + kept), value)
         return status
 
-    def put_figures(self, offset: int, results: Result, good: np.ndarray) -> None:
-        """Take in the figures of each method's error."""
+    def put_figures(self, rows: Where, results: Result, good: np.ndarray) -> None:
+        """Take in the figures of each method's error, for some rows of the shard."""
         for name, (_, figures) in results.items():
             for figure, error in figures.items():
                 values = np.asarray(error, np.float32)[: len(good)]
-                self._put(name, f"rows/{figure}/{name}", offset, _blank(values, good))
+                self._put(name, f"rows/{figure}/{name}", rows, _blank(values, good))
 
-    def put_maps(self, offset: int, results: Result, good: np.ndarray, store: str, target_axes: int) -> None:
-        """Take in the maps of a batch, encoded; images that are not good get NaN."""
+    def put_stopped(self, name: str, rows: Where, evaluations: np.ndarray, converged: np.ndarray) -> None:
+        """Take in what a method that stops by itself has used, and whether it met its tolerance."""
+        self._put(name, f"rows/evaluations/{name}", rows, evaluations.astype(np.int32))
+        self._put(name, f"rows/converged/{name}", rows, converged)
+
+    def put_maps(self, rows: Where, results: Result, good: np.ndarray, store: str, target_axes: int) -> None:
+        """Take in maps for some rows of the shard, encoded; images that are not good get NaN."""
         for name, (maps, _) in results.items():
             decoded = _blank(np.asarray(maps, np.float32)[: len(good)], good)
             value, scale = encode(decoded, store, leading=1 + target_axes)
-            self._put(name, f"maps/{name}/value", offset, value)
-            self._put(name, f"maps/{name}/scale", offset, scale)
+            self._put(name, f"maps/{name}/value", rows, value)
+            self._put(name, f"maps/{name}/scale", rows, scale)
 
-    def put_partials(self, results: Result, rows: Rows, clean: Clean, status: np.ndarray, job: Job, step: Step) -> None:
+    def put_partials(
+        self,
+        results: Result,
+        labels: np.ndarray,
+        predictions: np.ndarray,
+        status: np.ndarray,
+        job: Job,
+        step: Step,
+    ) -> None:
         """Take in the maps of a batch where none are kept: merge the moments of the groups present in it."""
         for name, (maps, _) in results.items():
-            kept = slice(len(status))
             found = partial_moments(
-                np.asarray(maps)[kept],
-                rows.label[kept],
-                np.asarray(clean.prediction)[kept],
+                np.asarray(maps)[: len(status)],
+                labels,
+                predictions,
                 status,
                 grouping=job.grouping(step.target_axes),
                 steps=job.steps,
@@ -127,11 +142,11 @@ class Shard:
             )
         return seconds
 
-    def _put(self, owner: str, path: str, offset: int, values: np.ndarray) -> None:
+    def _put(self, owner: str, path: str, rows: Where, values: np.ndarray) -> None:
         if path not in self.arrays:
             self.arrays[path] = np.empty((self.rows, *values.shape[1:]), values.dtype)
             self.owners[path] = owner
-        self.arrays[path][offset : offset + len(values)] = values
+        self.arrays[path][rows] = values
 
 
 def _blank(values: np.ndarray, good: np.ndarray) -> np.ndarray:

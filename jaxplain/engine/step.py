@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxplain._typing import Array
+from jaxplain._typing import Array, PyTree
+from jaxplain.core.estimate import Round
 from jaxplain.core.sampling import DEFAULT_CHUNK
 from jaxplain.core.score import Score
 from jaxplain.engine.compiling import Compiled, compile_ahead
@@ -33,11 +34,14 @@ from jaxplain.engine.lift import (
 )
 from jaxplain.engine.plan import Plan
 from jaxplain.engine.precision import at_precision, tracing_at
+from jaxplain.engine.rounds import Schedule, blank_state, prepare_rounds, round_batch
 from jaxplain.io.sources.base import Rows
 
 Result = dict[str, tuple[Array, dict[str, Array]]]
 Shapes = dict[str, tuple[jax.ShapeDtypeStruct, dict[str, jax.ShapeDtypeStruct]]]
+Begun = dict[str, Round]
 CLEAN = "clean pass"
+NUMBER = jax.ShapeDtypeStruct((), np.int32)
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,24 @@ class Step:
     @cached_property
     def programs(self) -> dict[str, tuple[Program, Arguments]]:
         """Program and traced arguments of every method, checked."""
+        return {name: (program, arguments) for name, (program, arguments, _) in self._prepared.items()}
+
+    @cached_property
+    def schedules(self) -> dict[str, Schedule]:
+        """The rounds of every method that goes on until a tolerance is met."""
+        return {name: schedule for name, (_, _, schedule) in self._prepared.items() if schedule is not None}
+
+    @cached_property
+    def _prepared(self) -> dict[str, tuple[Program, Arguments, Schedule | None]]:
         prepared = {}
-        for explanation in self.job.explanations:
-            keywords = dict(explanation.keywords)
-            program, arguments = prepare(explanation.method, keywords, x_shape=self.shape, diagnosed=True)
-            prepared[explanation.name] = (program if "chunk" in keywords else program.with_chunk(self.chunk), arguments)
+        for one in self.job.explanations:
+            keywords, schedule = dict(one.keywords), None
+            if one.stopping is None:
+                program, arguments = prepare(one.method, keywords, x_shape=self.shape, diagnosed=True)
+            else:
+                program, arguments, schedule = prepare_rounds(one.method, keywords, one.stopping, x_shape=self.shape)
+            program = program if "chunk" in keywords else program.with_chunk(self.chunk)
+            prepared[one.name] = program, arguments, schedule
         return prepared
 
     @property
@@ -119,7 +136,7 @@ class Step:
 
     def start(
         self, numbers: np.ndarray, images: np.ndarray, ids: np.ndarray, names: Sequence[str]
-    ) -> tuple[Clean, Result]:
+    ) -> tuple[Clean, Result, Begun]:
         """Start the clean pass and methods on a batch; nothing here waits for the device.
 
         Args:
@@ -127,29 +144,70 @@ class Step:
             images: ``(batch, *in)``.
             ids: Their 64-bit ids.
             names: Methods whose maps are wanted, and ``rows`` for the clean pass, which comes in any case.
+
+        Returns:
+            The clean pass, maps and figures, and the first round of the methods that go on.
         """
         self.compile(names)
         first, *others = self._needed(names)
         score = select_images(self.score, self.axes, numbers)
         x, words = jax.device_put((images, id_words(ids)))
         results: Result = {}
+        begun: Begun = {}
         if first == CLEAN:
             clean: Clean = self.compiled[CLEAN].call(score, x)
         else:
             clean, results = self.compiled[first].call(score, x, words, self.key, self._arguments(self.together))
         resolved = Score(score.model, clean.target, score.extras)
         for name in others:
-            results[name] = self.compiled[name].call(resolved, x, words, self.key, self.programs[name][1])
-        return clean, {name: found for name, found in results.items() if name in names}
+            if name in self.schedules:
+                begun[name] = self.go_on(name, 0, resolved, x, words, self._blank_states[name])
+            else:
+                results[name] = self.compiled[name].call(resolved, x, words, self.key, self.programs[name][1])
+        return clean, {name: found for name, found in results.items() if name in names}, begun
+
+    def go_on(self, name: str, number: int, score: Score, x: Array, words: Array, state: PyTree) -> Round:
+        """Start a round of a method on a batch.
+
+        Args:
+            name: The method.
+            number: The round, from 0 on.
+            score: Resolved score of the batch.
+            x: ``(batch, *in)``.
+            words: Their ids as words.
+            state: What the last round left.
+        """
+        first, stop = self.schedules[name].span(number)
+        arguments = self.programs[name][1]
+        found: Round = self.compiled[name].call(score, x, words, self.key, arguments, state, first, stop)
+        return found
 
     @cached_property
     def shapes(self) -> Shapes:
         """Return, per method, the shape of a batch of maps and of its figures, without running anything."""
         with self._precision:
-            return {
+            plain = {
                 name: explain_batch.eval_shape(*self._method_shapes, arguments, program=program)
                 for name, (program, arguments) in self.programs.items()
+                if name not in self.schedules
             }
+        rounds = {name: (shapes.map, shapes.figures) for name, shapes in self._round_shapes.items()}
+        return {name: {**plain, **rounds}[name] for name in self.programs}
+
+    @cached_property
+    def _round_shapes(self) -> dict[str, Round]:
+        with self._precision:
+            return {
+                name: round_batch.eval_shape(
+                    *self._method_shapes, self.programs[name][1], None, NUMBER, NUMBER, program=self.programs[name][0]
+                )
+                for name in self.schedules
+            }
+
+    @cached_property
+    def _blank_states(self) -> dict[str, PyTree]:
+        """States before the first round, which reads nothing of them."""
+        return {name: blank_state(shapes) for name, shapes in self._round_shapes.items()}
 
     def _needed(self, names: Sequence[str]) -> list[str]:
         """Return the names of the programs that give these results, that with the clean pass first."""
@@ -162,6 +220,9 @@ class Step:
                 return clean_pass.lower(self._score_shapes, self._image_shapes)
             if name in self.programs:
                 program, arguments = self.programs[name]
+                if name in self.schedules:
+                    state = self._round_shapes[name].state
+                    return round_batch.lower(*self._method_shapes, arguments, state, NUMBER, NUMBER, program=program)
                 return explain_batch.lower(*self._method_shapes, arguments, program=program)
             programs = tuple((name, self.programs[name][0]) for name in self.together)
             _, *rest = self._method_shapes

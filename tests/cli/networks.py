@@ -23,6 +23,10 @@ def _mixes(weights, x):
     return _linear(weights, x) - jnp.mean(_linear(weights, x), axis=0, keepdims=True)
 
 
+def _curved(weights, x):
+    return jnp.tanh(_linear(weights, x))
+
+
 def _weights(shape: Sequence[int], classes: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(int(np.prod(shape)), classes)).astype(np.float32)
 
@@ -30,6 +34,11 @@ def _weights(shape: Sequence[int], classes: int) -> np.ndarray:
 def linear(shape: Sequence[int] = (4, 4, 1), classes: int = 3, scale: float = 1.0) -> jaxplain.Model:
     """Weights from a fixed seed."""
     return jaxplain.from_function(_linear, jnp.asarray(scale * _weights(shape, classes)))
+
+
+def curved(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model:
+    """Gradients that differ from place to place."""
+    return jaxplain.from_function(_curved, jnp.asarray(_weights(shape, classes)))
 
 
 def nan_on_dark(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model:

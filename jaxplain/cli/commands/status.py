@@ -22,6 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Write the tables."""
     from jaxplain.cli.closing import show_quarantined
+    from jaxplain.cli.convergence import converged
     from jaxplain.cli.plain import plain
     from jaxplain.cli.quarantine import quarantined
     from jaxplain.io.store import ROWS, open_store
@@ -43,7 +44,8 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
         done = len(store.finished(name))
         made = name != ROWS and name in store.names and store.has_globals(name)
         state = "finished" if done >= shards else "not finished"
-        say(f"  {name:<{width}}  {done:>5,}/{shards:,} shards  {state}{', global maps' if made else ''}")
+        globals_made = ", global maps" if made else ""
+        say(f"  {name:<{width}}  {done:>5,}/{shards:,} shards  {state}{globals_made}{converged(store, name)}")
     results = store.peppr()
     sweeps = len(store.finished("peppr"))
     state = "results are there" if results is not None else f"begun, {sweeps} shards" if sweeps else "not yet"

@@ -1,0 +1,56 @@
+"""Arrays in memory explained in rounds, until the error of every map meets a tolerance."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxplain._typing import Array, PyTree
+from jaxplain.engine.batches import Batches
+from jaxplain.engine.lift import Program
+from jaxplain.engine.rounds import Queue, Schedule, blank_state, filled, round_batch, warn_of_missed
+
+
+class Waiting(NamedTuple):
+    """Images that go on: their rows, and what the last round left."""
+
+    row: np.ndarray
+    state: PyTree
+
+
+def explain_in_rounds(
+    method: str, batches: Batches, key: Array | None, program: Program, schedule: Schedule
+) -> np.ndarray:
+    """Return the maps of all images.
+
+    Args:
+        method: Its name, for the warning.
+        batches: The images.
+        key: The run's key, or None.
+        program: The method's program.
+        schedule: Its rounds.
+    """
+    n, queue, missed = len(batches.images), Queue(batches.size), list[float]()
+    score, x, words, arguments = batches.of(np.arange(batches.size))
+    shapes = round_batch.eval_shape(score, x, words, key, arguments, None, *schedule.span(0), program=program)
+    maps, blank = np.empty((n, *shapes.map.shape[1:]), shapes.map.dtype), blank_state(shapes)
+
+    def take_round(number: int, rows: np.ndarray, state: PyTree) -> None:
+        score, x, words, arguments = batches.of(rows)
+        found = round_batch(score, x, words, key, arguments, state, *schedule.span(number), program=program)
+        met, last = schedule.met(found, len(rows)), number + 1 == len(schedule.totals)
+        queue.put(number + 1, Waiting(rows, found.state), np.flatnonzero(~met & (not last)))
+        done = np.flatnonzero(met | last)
+        maps[rows[done]] = np.asarray(found.map)[done]
+        missed.extend(np.asarray(found.error)[np.flatnonzero(~met & last)].tolist())
+
+    def go_on(*, rest: bool) -> None:
+        while (taken := queue.take(rest=rest)) is not None:
+            number, waiting = taken
+            take_round(number, waiting.row, filled(waiting.state, batches.size))
+
+    for start in range(0, n, batches.size):
+        take_round(0, np.arange(start, min(start + batches.size, n)), blank)
+        go_on(rest=False)
+    go_on(rest=True)
+    warn_of_missed("explain", method, missed, n, schedule.stopping)
+    return maps
