@@ -39,6 +39,8 @@ from jaxplain.methods.integrated_gradients import (
     integrated_gradients_with_diagnostics as integrated_gradients_with_diagnostics,
 )
 from jaxplain.methods.layer_cam import layer_cam as layer_cam
+from jaxplain.methods.lime import lime as lime
+from jaxplain.methods.lime import lime_with_diagnostics as lime_with_diagnostics
 from jaxplain.methods.lrp import lrp as lrp
 from jaxplain.methods.occlusion import occlusion as occlusion
 from jaxplain.methods.score_cam import score_cam as score_cam

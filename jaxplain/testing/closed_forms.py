@@ -66,6 +66,12 @@ def _linear() -> ClosedForm:
                 Expected(w * (x - b), {"baseline": b, "window": (1, 1, 1), "stride": (1, 1, 1)}),
                 Expected(_spread((w * (x - b)).sum(-1)), {"baseline": b, "window": (1, 1), "stride": (1, 1)}),
             ),
+            "lime": (
+                Expected(
+                    np.broadcast_to((w * (x - b)).sum((0, 2))[:, None], w.shape),
+                    {"baseline": b, "segments": np.tile(np.arange(4), (3, 1)), "n_samples": 16, "ridge": 0.0},
+                ),
+            ),
         },
     )
 
@@ -82,6 +88,7 @@ def _linear_vector() -> ClosedForm:
             "integrated_gradients": (Expected(w * x, {"baseline": 0 * x, "n_steps": 2}),),
             "smoothgrad": (Expected(w, {"n_samples": 3}),),
             "occlusion": (Expected(w * x, {"baseline": 0 * x, "window": (1,), "stride": (1,)}),),
+            "lime": (Expected(w * x, {"baseline": 0 * x, "segments": np.arange(5), "n_samples": 32, "ridge": 0.0}),),
         },
     )
 
