@@ -15,7 +15,7 @@ from jaxplain._errors import InputError
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.gradient import pull_back
 from jaxplain.core.maps import divide
-from jaxplain.core.sampling import reduce_over, total, wide
+from jaxplain.core.sampling import wide
 from jaxplain.graph.tap import Names, tap, zero_deltas
 
 Upsample = Literal["bilinear", "nearest"] | None
@@ -127,17 +127,6 @@ def plus_plus_weights(
         last = jnp.sum(activation * third, axis=space, keepdims=True)
     alpha = divide(second, 2 * second + unit * last)
     return unit * jnp.sum(alpha * jax.nn.relu(first), axis=space)
-
-
-def channel_scores(score_of: Callable[[Array], Array], n_channels: int, chunk: int | None) -> Array:
-    """Collect ``score_of(k)`` for all channels as ``(*t, channels)``, ``chunk`` of them at a time."""
-
-    def column(number: Array) -> Array:
-        score = wide(score_of(number))
-        own = (jnp.arange(n_channels, dtype=jnp.int32) == number).reshape((1,) * score.ndim + (-1,))
-        return jnp.where(own, score[..., None], 0)
-
-    return reduce_over(column, n_channels, total, chunk=chunk)
 
 
 def finished(

@@ -5,9 +5,10 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
+from jaxplain.core.collecting import collected
 from jaxplain.core.maps import divide
 from jaxplain.core.sampling import wide
-from jaxplain.graph.cam import Upsample, channel_scores, finished, layer_activations, weighted_sum
+from jaxplain.graph.cam import Upsample, finished, layer_activations, weighted_sum
 from jaxplain.graph.tap import tap
 
 
@@ -62,7 +63,7 @@ def ablation_cam(
         return tapped(x, jnp.where(off, -activation, 0))[0]
 
     whole = wide(score)[..., None]
-    weights = whole - channel_scores(ablated, n_channels, chunk)
+    weights = whole - collected(ablated, n_channels, chunk)
     if relative:
         weights = divide(weights, jnp.broadcast_to(whole, weights.shape))
     cam = weighted_sum(weights, activation)

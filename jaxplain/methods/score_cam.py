@@ -6,9 +6,10 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
+from jaxplain.core.collecting import collected
 from jaxplain.core.maps import divide
 from jaxplain.core.sampling import wide
-from jaxplain.graph.cam import Upsample, channel_scores, finished, layer_activations, resized, weighted_sum
+from jaxplain.graph.cam import Upsample, finished, layer_activations, resized, weighted_sum
 
 
 @method()
@@ -60,6 +61,6 @@ def score_cam(
         mask = divide(mask - low, jnp.broadcast_to(jnp.max(mask, keepdims=True) - low, mask.shape))
         return f(x * mask.astype(x.dtype)[..., None])
 
-    scores = channel_scores(masked, activation.shape[-1], chunk)
+    scores = collected(masked, activation.shape[-1], chunk)
     cam = weighted_sum(jax.nn.softmax(scores, axis=-1), activation)
     return finished("score_cam", x, (layer,), score, [cam], relu=relu, upsample=upsample)
