@@ -132,6 +132,11 @@ class Entry:
                 )
             if name == "key":
                 check_key(self.name, given[name])
+            if name == "baseline" and getattr(given[name], "by_mask", False) and not self.notes.get("fills"):
+                raise InputTypeError(
+                    f"{self.name}: {type(given[name]).__name__} is a baseline that depends on what is hidden, and this "
+                    "method hides nothing; pass an array, a number, or another object of jaxplain.core.baselines."
+                )
 
 
 def check_key(where: str, key: object) -> None:
@@ -165,7 +170,8 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
     Args:
         axioms: Axioms that it satisfies, from ``AXIOMS``.
         notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated and differentiated, as it is
-            or by rules, so its gradients may be rewritten for speed. ``needs_relu=True``: a network without ReLU is
+            or by rules, so its gradients may be rewritten for speed. ``fills=True``: the baseline may be a fill, which
+            depends on what is hidden (``jaxplain.core.imputation``). ``needs_relu=True``: a network without ReLU is
             refused, ``needs_attention=True``: one without self-attention. ``rules=`` is a function
             ``(f, x, **context)`` that returns the method's composite, for the audit.
 

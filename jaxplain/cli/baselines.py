@@ -14,15 +14,16 @@ import numpy as np
 from jaxplain._errors import InputError, unknown
 from jaxplain.cli.paths import resolved
 from jaxplain.core.baselines import Baseline, Blur, ChannelMean, Constant, Noise
+from jaxplain.core.imputation import NoisyLinear
 
-WORDS: dict[str, Any] = {"channel-mean": ChannelMean, "blur": Blur, "noise": Noise}
+WORDS: dict[str, Any] = {"channel-mean": ChannelMean, "blur": Blur, "noise": Noise, "noisy-linear": NoisyLinear}
 
 
 def read_baseline(value: Any, shape: tuple[int, ...], folder: Path, where: str) -> tuple[Baseline, Any]:
     """Return a baseline, and the JSON value that stands for it in the store.
 
     Args:
-        value: A number, a list with one number per channel, "channel-mean", "blur", "noise",
+        value: A number, a list with one number per channel, "channel-mean", "blur", "noise", "noisy-linear",
             ``{kind = "blur", sigma = 3.0}``, or the path of a ``.npy`` file of an image's shape.
         shape: Shape of one image.
         folder: The folder of the job file.

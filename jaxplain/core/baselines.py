@@ -1,7 +1,8 @@
 """Baselines: what an erased pixel, or the start of a path, looks like.
 
 A method takes its baseline as an array. Where it depends on the image, pass one of these instead; the engine calls it
-with each image, and with that image's key. All are in the units of the network's input.
+with each image, and with that image's key. All are in the units of the network's input. ``imputation.NoisyLinear``
+depends on what is hidden as well, and is for methods that hide parts.
 """
 
 from typing import Protocol

@@ -6,11 +6,12 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import per_target, scale_maps
+from jaxplain.core.imputation import fill_of
 from jaxplain.core.sampling import reduce_over, total
 from jaxplain.core.windows import Windows, check_windows
 
 
-@method(axioms=("linearity", "implementation_invariance", "dummy"))
+@method(axioms=("linearity", "implementation_invariance", "dummy"), fills=True)
 def occlusion(
     f: ScoreFn,
     x: Float[Array, "*in"],
@@ -29,7 +30,7 @@ def occlusion(
     Args:
         f: Score of one example.
         x: The example.
-        baseline: What a hidden pixel looks like, of the example's shape.
+        baseline: What a hidden pixel looks like, an array of the example's shape or a fill.
         window: Size of the patch along each axis, in pixels.
         stride: Step of the patch along each axis, at most its size.
         chunk: Windows evaluated together; changes memory and speed only.
@@ -51,11 +52,11 @@ def occlusion(
     axes = x.ndim - 1 if len(window) == x.ndim - 1 else x.ndim
     check_windows("occlusion", x.shape[:axes], window, stride)
     windows = Windows(x.shape[:axes], tuple(window), tuple(stride))
-    score = f(x)
+    score, fill = f(x), fill_of(baseline, x)
 
     def drop(number: Array) -> Array:
         hidden = jnp.expand_dims(windows.mask(number), tuple(range(axes, x.ndim)))
-        change = score - f(jnp.where(hidden, baseline, x))
+        change = score - f(jnp.where(hidden, fill(~hidden), x))
         return scale_maps(jnp.broadcast_to(per_target(change, score.ndim, x.ndim), score.shape + hidden.shape), hidden)
 
     drops = reduce_over(drop, len(windows), total, chunk=chunk)
