@@ -6,6 +6,11 @@ from jaxplain_kernels import choices as kernel_choices
 from jaxplain_kernels.convolution import Spec as ConvolutionSpec
 from jaxplain_kernels.convolution import convolve as convolve
 from jaxplain_kernels.convolution import fuses as fuses
+from jaxplain_kernels.mask_blend import cell_sizes as cell_sizes
+from jaxplain_kernels.mask_blend import collect as sum_masks
+from jaxplain_kernels.mask_blend import mask_blend as mask_blend
+from jaxplain_kernels.mask_blend import spread as spread_masks
+from jaxplain_kernels.mask_blend import upsample as stretch_masks
 from jaxplain_kernels.moments import add_up as add_up
 from jaxplain_kernels.moments import highest as highest
 from jaxplain_kernels.moments import merge as merge_moments
@@ -34,10 +39,12 @@ def native_library() -> str:
 __all__ = [
     "ConvolutionSpec",
     "add_up",
+    "cell_sizes",
     "convolve",
     "fuses",
     "highest",
     "kernel_choices",
+    "mask_blend",
     "max_pool",
     "max_pool_refusal",
     "merge_moments",
@@ -45,4 +52,7 @@ __all__ = [
     "noise_fold",
     "rank",
     "rank_erase",
+    "spread_masks",
+    "stretch_masks",
+    "sum_masks",
 ]

@@ -20,6 +20,7 @@ from jaxplain.methods.expected_gradients import expected_gradients as expected_g
 from jaxplain.methods.expected_gradients import (
     expected_gradients_with_diagnostics as expected_gradients_with_diagnostics,
 )
+from jaxplain.methods.feature_ablation import feature_ablation as feature_ablation
 from jaxplain.methods.full_grad import full_grad as full_grad
 from jaxplain.methods.full_grad import full_grad_with_diagnostics as full_grad_with_diagnostics
 from jaxplain.methods.grad_cam import grad_cam as grad_cam
@@ -33,6 +34,8 @@ from jaxplain.methods.guided_ig import guided_ig_with_diagnostics as guided_ig_w
 from jaxplain.methods.hires_cam import hires_cam as hires_cam
 from jaxplain.methods.idgi import idgi as idgi
 from jaxplain.methods.idgi import idgi_with_diagnostics as idgi_with_diagnostics
+from jaxplain.methods.hsic import hsic as hsic
+from jaxplain.methods.hsic import hsic_with_diagnostics as hsic_with_diagnostics
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from jaxplain.methods.integrated_gradients import (
@@ -43,6 +46,8 @@ from jaxplain.methods.lime import lime as lime
 from jaxplain.methods.lime import lime_with_diagnostics as lime_with_diagnostics
 from jaxplain.methods.lrp import lrp as lrp
 from jaxplain.methods.occlusion import occlusion as occlusion
+from jaxplain.methods.rise import rise as rise
+from jaxplain.methods.rise import rise_with_diagnostics as rise_with_diagnostics
 from jaxplain.methods.score_cam import score_cam as score_cam
 from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam
 from jaxplain.methods.smooth_grad_cam_pp import smooth_grad_cam_pp as smooth_grad_cam_pp
@@ -56,6 +61,8 @@ from jaxplain.methods.smoothgrad_squared import smoothgrad_squared as smoothgrad
 from jaxplain.methods.smoothgrad_squared import (
     smoothgrad_squared_with_diagnostics as smoothgrad_squared_with_diagnostics,
 )
+from jaxplain.methods.sobol import sobol as sobol
+from jaxplain.methods.sobol import sobol_with_diagnostics as sobol_with_diagnostics
 from jaxplain.methods.vargrad import vargrad as vargrad
 from jaxplain.methods.vargrad import vargrad_with_diagnostics as vargrad_with_diagnostics
 from jaxplain.methods.xgrad_cam import xgrad_cam as xgrad_cam
