@@ -32,7 +32,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 RESERVED = ("tolerance", "budget")
 """What is said of any method, so that no knob may be called so."""
 SUPPLIED = ("f", "x", "attribution", "mask", "explain")
-CONTEXT = ("key", "baseline", "layer", "low", "high", "segments", "composite", "background")
+CONTEXT = (
+    *("key", "baseline", "layer", "low", "high", "segments", "segmentations", "composite", "background", "nodes"),
+)
 AXIOMS = (
     "completeness",
     "implementation_invariance",
@@ -159,6 +161,7 @@ _ADVICE = {
     "layer": "pass a name that jaxplain.layers lists.",
     "composite": "pass the name of a composite, or a tuple of pairs (predicate, rule).",
     "background": "pass an array (n, *in) of examples to compare with.",
+    "segmentations": "pass integer maps (n, *space), one per scale, or jaxplain.core.regions.Segmentations.",
 }
 
 METHODS: dict[str, Entry] = {}

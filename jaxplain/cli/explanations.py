@@ -10,7 +10,9 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
 from jaxplain.cli.baselines import read_baseline
+from jaxplain.cli.nodes import read_nodes
 from jaxplain.cli.sections import MethodSection
+from jaxplain.cli.segmentations import read_segmentations
 from jaxplain.cli.segments import read_segments
 from jaxplain.engine.job import Explanation
 from jaxplain.engine.rounds import round_keywords
@@ -42,6 +44,14 @@ def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, w
         keywords[name], spec[name] = read_baseline(keywords[name], shape, folder, f"{table} {name}")
     if "segments" in keywords and "segments" in entry.context:
         keywords["segments"], spec["segments"] = read_segments(keywords["segments"], shape, folder, f"{table} segments")
+    if "segmentations" in keywords and "segmentations" in entry.context:
+        found = read_segmentations(keywords["segmentations"], shape, folder, f"{table} segmentations")
+        keywords["segmentations"], spec["segmentations"] = found
+    if "nodes" in keywords and "nodes" in entry.context:
+        keywords["nodes"], spec["nodes"] = read_nodes(keywords["nodes"], folder, f"{table} nodes")
+        n_nodes = len(keywords["nodes"].positions)
+        if keywords.setdefault("n_steps", n_nodes) != n_nodes:
+            raise InputError(f"{table} n_steps = {keywords['n_steps']}, but nodes holds {n_nodes}; leave n_steps out.")
     for name, knob in entry.knobs.items():
         # TOML has no word for nothing.
         if keywords.get(name) == "none" and (knob.default is None or None in knob.choices):
@@ -81,6 +91,7 @@ _ADVICE = {
     "layer": "write a name that `jaxplain layers` lists for this job.",
     "composite": 'write the name of a composite, such as "epsilon_plus".',
     "segments": "write {grid = [8, 8]} or the path of a .npy file of whole numbers.",
+    "segmentations": "write {grids = [[4, 4], [8, 8]]} or the path of a .npy file of whole numbers.",
 }
 
 

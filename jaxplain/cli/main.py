@@ -15,7 +15,7 @@ from jaxplain.cli.plain import plain
 from jaxplain.cli.streams import Streams
 
 COMMANDS = (
-    *("run", "status", "retry", "finalize", "peppr", "report", "index"),
+    *("run", "status", "retry", "finalize", "peppr", "report", "index", "calibrate"),
     *("methods", "layers", "audit", "kernels", "version"),
 )
 DESCRIPTION = "Explain JAX models over whole data sets: attribution maps, global maps, and tests of what they say."

@@ -66,3 +66,5 @@ from jaxplain.methods.sobol import sobol_with_diagnostics as sobol_with_diagnost
 from jaxplain.methods.vargrad import vargrad as vargrad
 from jaxplain.methods.vargrad import vargrad_with_diagnostics as vargrad_with_diagnostics
 from jaxplain.methods.xgrad_cam import xgrad_cam as xgrad_cam
+from jaxplain.methods.xrai import xrai as xrai
+from jaxplain.methods.xrai import xrai_with_diagnostics as xrai_with_diagnostics

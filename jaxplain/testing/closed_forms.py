@@ -48,6 +48,8 @@ class ClosedForm:
 
 def _linear() -> ClosedForm:
     w, x, b = _random((3, 4, 2), 1), _random((3, 4, 2), 2), _random((3, 4, 2), 3)
+    halves = np.array([[[0, 0, 1, 1]] * 3])
+    densities = np.repeat((w * (x - b)).sum(-1).reshape(3, 2, 2).mean((0, 2)), 2)
     return ClosedForm(
         "linear",
         lambda x: jnp.sum(jnp.asarray(w) * x) + 0.7,
@@ -57,7 +59,7 @@ def _linear() -> ClosedForm:
             "input_x_gradient": (Expected(w * x),),
             "integrated_gradients": tuple(
                 Expected(w * (x - b), {"baseline": b, "n_steps": 3, "rule": rule})
-                for rule in ("gauss_legendre", "midpoint", "trapezoid", "left", "right")
+                for rule in ("gauss_legendre", "midpoint", "trapezoid", "left", "right", "non_uniform")
             ),
             "smoothgrad": (Expected(w, {"n_samples": 5}),),
             "smoothgrad_squared": (Expected(w**2, {"n_samples": 5}),),
@@ -70,6 +72,11 @@ def _linear() -> ClosedForm:
                 Expected(
                     np.broadcast_to((w * (x - b)).sum((0, 2))[:, None], w.shape),
                     {"baseline": b, "segments": np.tile(np.arange(4), (3, 1)), "n_samples": 16, "ridge": 0.0},
+                ),
+            ),
+            "xrai": (
+                Expected(
+                    np.tile(densities, (3, 1)), {"low": 2 * b, "high": 0 * b, "segmentations": halves, "n_steps": 1}
                 ),
             ),
         },
@@ -108,6 +115,7 @@ def _quadratic() -> ClosedForm:
                 Expected((x - b) * (q @ (x + b)) / 2, {"baseline": b, "n_steps": 1, "rule": "midpoint"}),
                 Expected((x - b) * (q @ (x + b)) / 2, {"baseline": b, "n_steps": 1}),
                 Expected((x - b) * (q @ (x + b)) / 2, {"baseline": b, "n_steps": 4, "rule": "trapezoid"}),
+                Expected((x - b) * (q @ (x + b)) / 2, {"baseline": b, "n_steps": 5, "rule": "non_uniform"}),
             ),
             "occlusion": (
                 Expected(

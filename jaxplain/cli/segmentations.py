@@ -1,0 +1,49 @@
+"""Stacks of segment maps as a job writes them: ``{grids = [[4, 4], [8, 8]]}``, or a ``.npy`` file; for all images."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxplain._errors import InputError
+from jaxplain.cli.segments import load_labels
+from jaxplain.core.regions import Segmentations, as_segmentations
+from jaxplain.core.segments import grid_segments
+
+
+def read_segmentations(
+    value: Any, shape: tuple[int, ...], folder: Path, where: str
+) -> tuple[Segmentations, dict[str, Any]]:
+    """Return segmentations, and the JSON value that stands for them in the store.
+
+    Args:
+        value: ``{grids = [[4, 4], [8, 8]]}``, cells along the axes of space, scale by scale; or the path of a ``.npy``
+            file of whole numbers, ``(n, *space)``, every map from 0 on.
+        shape: Shape of one image.
+        folder: The folder of the job file.
+        where: The job file and the key, for messages.
+
+    Raises:
+        InputError: Neither of these, or it does not fit the images.
+    """
+    if isinstance(value, str) and value.lower().endswith(".npy"):
+        labels = load_labels(value, folder, where)
+        found = as_segmentations(where, labels, shape[:-1])
+        content = np.ascontiguousarray(labels, np.int32)
+        return found, {"shape": list(content.shape), "sha256": hashlib.sha256(content.tobytes()).hexdigest()}
+    grids = value.get("grids") if isinstance(value, Mapping) and set(value) == {"grids"} else None
+    if not isinstance(grids, list | tuple) or not grids or not all(_is_grid(cells) for cells in grids):
+        raise InputError(
+            f"{where} = {value!r}; write {{grids = [[4, 4], [8, 8]]}} or the path of a .npy file of whole numbers."
+        )
+    try:
+        maps = np.stack([grid_segments(shape[:-1], tuple(cells)) for cells in grids])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    return as_segmentations(where, maps, shape[:-1]), {"grids": [list(cells) for cells in grids]}
+
+
+def _is_grid(cells: Any) -> bool:
+    return isinstance(cells, list | tuple) and all(type(n) is int for n in cells)
