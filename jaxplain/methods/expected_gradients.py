@@ -1,17 +1,20 @@
 """Expected gradients: integrated gradients averaged over a background set, by sampling."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jaxplain._errors import InputError
 from jaxplain._registry import Diagnosed, method, with_diagnostics
-from jaxplain._typing import Count, NonNegative, PyTree, ScoreFn
+from jaxplain._typing import Count, NonNegative, ScoreFn
 from jaxplain.core.backgrounds import check_background, mean_score
+from jaxplain.core.estimate import Estimate, in_rounds, of_mean
 from jaxplain.core.gradient import input_gradient, scale_maps
-from jaxplain.core.noise import noisy_copies, relative_standard_error
+from jaxplain.core.noise import noisy_copies
 from jaxplain.core.paths import between, completeness_gap
-from jaxplain.core.sampling import DEFAULT_CHUNK, Reducer, mean, moments, reduce_over, sample_key
+from jaxplain.core.sampling import DEFAULT_CHUNK, Moments, mean, reduce_over, sample_key
 from jaxplain.core.strata import latin_pairs
 
 
@@ -65,11 +68,12 @@ def expected_gradients(
         >>> expected_gradients(sums, jnp.array([3.0, 1.0]), key=key, background=background, n_samples=4, strata=2)
         Array([5., 1.], dtype=float32)
     """
-    return _reduced(mean, f, x, key, background, n_samples, strata, sigma, chunk).astype(x.dtype)
+    group = _groups(f, x, key, background, n_samples, strata, sigma, chunk)
+    together = _groups_together(strata, chunk)
+    return reduce_over(group, n_samples // strata, mean, chunk=together).astype(x.dtype)
 
 
-def _reduced(
-    how: Reducer,
+def _groups(
     f: ScoreFn,
     x: Array,
     key: Array,
@@ -78,15 +82,15 @@ def _reduced(
     strata: int,
     sigma: Array | float,
     chunk: int | None,
-) -> PyTree:
-    """Reduce the means of groups of samples. Groups are independent of each other, samples of a group are not."""
+) -> Callable[[Array], Array]:
+    """Return the mean of each group of samples. Groups are independent of each other, samples of a group are not."""
     check_background("expected_gradients", background, x.shape)
     if n_samples % strata:
         raise InputError(
             f"expected_gradients: strata = {strata} does not divide n_samples = {n_samples}; "
             f"pass n_samples = {-(-n_samples // strata) * strata}, say."
         )
-    pull, n_rows, together = input_gradient(f), len(background), chunk or DEFAULT_CHUNK
+    pull, n_rows = input_gradient(f), len(background)
 
     def group(number: Array) -> Array:
         place_key, noise_key = jax.random.split(sample_key(key, number))
@@ -98,9 +102,13 @@ def _reduced(
             start, end = background[rows[member]].astype(x.dtype), copy(member)
             return scale_maps(pull(between(start, end, times[member])), end - start)
 
-        return reduce_over(sample, strata, mean, chunk=together)
+        return reduce_over(sample, strata, mean, chunk=chunk)
 
-    return reduce_over(group, n_samples // strata, how, chunk=max(1, together // strata))
+    return group
+
+
+def _groups_together(strata: int, chunk: int | None) -> int:
+    return max(1, (chunk or DEFAULT_CHUNK) // strata)
 
 
 @with_diagnostics(expected_gradients)
@@ -136,8 +144,30 @@ def expected_gradients_with_diagnostics(
         >>> float(figures["stderr"]), float(figures["gap"])
         (0.0, 0.0)
     """
-    found = _reduced(moments, f, x, key, background, n_samples, strata, sigma, chunk)
-    attribution, score = found.mean.astype(x.dtype), f(x)
-    before = mean_score(f, background.astype(x.dtype), chunk=chunk)
-    gap = completeness_gap(attribution, score - before.astype(score.dtype))
-    return attribution, {"stderr": relative_standard_error(found, x.ndim), "gap": gap}
+    estimate = expected_gradients_in_rounds(
+        f, x, key=key, background=background, n_samples=n_samples, strata=strata, sigma=sigma, chunk=chunk
+    )
+    return estimate.once(n_samples // strata, _groups_together(strata, chunk))
+
+
+@in_rounds(expected_gradients, count="n_samples", size=lambda words: int(words["strata"]))
+def expected_gradients_in_rounds(
+    f: ScoreFn,
+    x: Float[Array, "*in"],
+    *,
+    key: Array,
+    background: Array,
+    n_samples: int,
+    strata: int,
+    sigma: Array,
+    chunk: int | None,
+) -> Estimate:
+    """Return the estimate, which can go on."""
+    means = of_mean(_groups(f, x, key, background, n_samples, strata, sigma, chunk), x)
+
+    def finish(found: Moments, n: Array | int) -> Diagnosed:
+        attribution, figures = means.finish(found, n)
+        score, before = f(x), mean_score(f, background.astype(x.dtype), chunk=chunk)
+        return attribution, {**figures, "gap": completeness_gap(attribution, score - before.astype(score.dtype))}
+
+    return means._replace(finish=finish)
