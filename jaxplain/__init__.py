@@ -9,6 +9,7 @@ from typing import Any
 _HOMES = {
     "Model": "core.model",
     "Score": "core.score",
+    "ensemble": "core.ensembles",
     "Logit": "core.targets",
     "Logits": "core.targets",
     "LogProb": "core.targets",
@@ -28,6 +29,7 @@ _HOMES = {
     "with_diagnostics": "_registry",
     "in_rounds": "core.estimate",
     "Estimate": "core.estimate",
+    "wrap": "methods.wrappers",
     "explain": "engine.explain",
     "run": "cli.job",
     "layers": "graph.layers",

@@ -18,7 +18,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import jax
 
@@ -95,6 +95,10 @@ class Entry:
     with_diagnostics: Callable[..., Any] | None = None
     rounds: Rounds | None = None
 
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Call the checked function."""
+        return self.function(*args, **keywords)
+
     @property
     def summary(self) -> str:
         """The first line of the docstring."""
@@ -165,6 +169,20 @@ _ADVICE = {
 }
 
 METHODS: dict[str, Entry] = {}
+WRAPPERS: dict[str, "MakesMethods"] = {}
+
+
+class MakesMethods(Protocol):
+    """What makes a method of a method; see ``jaxplain._wrapping``."""
+
+    @property
+    def entry(self) -> Entry:
+        """What its own signature says."""
+        ...
+
+    def __call__(self, method: Entry, /, **knobs: Any) -> Entry:
+        """Return the entry of the wrapped method."""
+        ...
 
 
 def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
@@ -191,7 +209,7 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
             raise TypeError(f"method: unknown axiom {axiom!r}; known: {', '.join(AXIOMS)}.")
 
     def register(function: F) -> F:
-        entry = _read(function, axioms, notes)
+        entry = read_entry(function, axioms, notes)
         if entry.name in METHODS:
             raise TypeError(f"method: the name {entry.name!r} is registered twice.")
         METHODS[entry.name] = entry
@@ -238,18 +256,30 @@ def put_entry(entry: Entry) -> None:
     METHODS[entry.name] = entry
 
 
-def find_method(name: str) -> Entry:
-    """Return a registered method.
+def find_method(name: str | Entry) -> Entry:
+    """Return a registered method, or a wrapped one by a name such as "smooth(lrp)"; an entry stands for itself.
 
     Raises:
-        InputError: No such method; names the nearest ones.
+        InputError: No such method or wrapper; names the nearest ones.
     """
+    if isinstance(name, Entry):
+        return name
+    word, opened, rest = str(name).partition("(")
+    if opened and rest.endswith(")"):
+        if word not in WRAPPERS:
+            raise unknown("jaxplain", "wrapper", word, WRAPPERS)
+        return WRAPPERS[word](find_method(rest[:-1]))
     if name not in METHODS:
         raise unknown("jaxplain", "method", str(name), METHODS)
     return METHODS[name]
 
 
-def _read(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[str, Any]) -> Entry:
+def read_entry(function: Callable[..., Any], axioms: tuple[str, ...], notes: Mapping[str, Any]) -> Entry:
+    """Read a signature.
+
+    Raises:
+        TypeError: It leaves the vocabulary.
+    """
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)
     supplied, context, optional, knobs = [], [], [], {}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sources import ROOT, Source, sources
 
-BASE = {"_typing", "_pytree", "_errors", "_knobs", "_registry", "_compat"}
+BASE = {"_typing", "_pytree", "_errors", "_knobs", "_registry", "_wrapping", "_compat"}
 MIDDLE = {"methods", "metrics", "aggregate", "adapters", "synthetic", "training"}
 TOP = {"models", "plots", "cli", "testing"}
 BELOW_ENGINE = BASE | {"core", "graph", "io"} | MIDDLE

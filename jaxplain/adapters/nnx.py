@@ -15,6 +15,7 @@ from flax import nnx
 
 from jaxplain import _compat
 from jaxplain._errors import InputError, InputTypeError
+from jaxplain._registry import check_key
 from jaxplain._typing import Array, PyTree
 from jaxplain.adapters.calls import split_arguments, training_hint
 from jaxplain.adapters.identity import Key, key_of
@@ -36,7 +37,7 @@ class NnxApply:
     randomness: Mapping[Any, Any] = field(compare=False)
     method: str = field(compare=False)
     options: Mapping[str, Any] = field(compare=False)
-    traced_options: bool = field(compare=False)
+    in_parts: bool = field(compare=False)
 
     def __call__(self, params: PyTree, batch: Array, *extras: PyTree) -> PyTree:
         """Apply the module; whatever it would change in its state is refused."""
@@ -52,9 +53,12 @@ class NnxApply:
         self, params: PyTree, batch: Array, extras: tuple[PyTree, ...]
     ) -> tuple[PyTree, _State, _State, nnx.Module]:
         """Return the outputs, the state's arrays before and after the call, and the module."""
-        state, options = (params["state"], params["options"]) if self.traced_options else (params, {})
-        module = nnx.merge(self.graphdef, state, jax.tree.map(_filled, self.randomness, is_leaf=_is_blank))
+        parts = params if self.in_parts else {"state": params}
+        options, key = parts.get("options", {}), parts.get("dropout_key")
+        module = nnx.merge(self.graphdef, parts["state"], _filled(self.randomness, key))
         variables = _variables(module)
+        if key is not None:  # what is drawn with a key is the same at every call, whatever becomes of the counters
+            variables = {path: one for path, one in variables.items() if not isinstance(one, nnx.RngState)}
         before = {path: variable.get_raw_value() for path, variable in variables.items()}
         _open_scopes(module)
         token = _MARKS.set(Marks())
@@ -71,7 +75,7 @@ class NnxApply:
             blank = dataclasses.replace(self, randomness=randomness)
             return blank._run(params, batch, extras)[1:3]
 
-        randomness = jax.tree.map(_filled, self.randomness, is_leaf=_is_blank)
+        randomness = _filled(self.randomness)
         program, (before, _) = _compat.trace_program(states, randomness, params)
         origins = forwarded(program)
         first, second = origins[: len(before)], origins[len(before) :]
@@ -105,21 +109,30 @@ class _Blank:
         is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
         return cls(value.shape, value.dtype, str(jax.random.key_impl(value)) if is_key else None)
 
-    def make(self) -> Array:
+    def make(self, key: Array | None) -> Array:
         if self.implementation is None:
             return jnp.zeros(self.shape, self.dtype)
-        return jnp.broadcast_to(jax.random.key(0, impl=self.implementation), self.shape)
+        if key is None:
+            return jnp.broadcast_to(jax.random.key(0, impl=self.implementation), self.shape)
+        return jax.random.split(key, self.shape) if self.shape else key
 
 
-def _filled(node: Any) -> Array:
-    return node.make() if isinstance(node, _Blank) else node
+def _filled(randomness: PyTree, key: Array | None = None) -> PyTree:
+    """Return the random streams, each with a key of its own made of the given one."""
+    nodes, tree = jax.tree.flatten(randomness, is_leaf=_is_blank)
+    for number, node in enumerate(nodes):
+        if _is_blank(node):
+            nodes[number] = node.make(None if key is None else jax.random.fold_in(key, number))
+    return jax.tree.unflatten(tree, nodes)
 
 
 def _is_blank(node: Any) -> bool:
     return isinstance(node, _Blank)
 
 
-def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any) -> Model:
+def from_nnx(
+    module: nnx.Module, *, method: str = "__call__", dropout_key: Array | None = None, **call_kwargs: Any
+) -> Model:
     """Make a model of an NNX module.
 
     The inference view is taken (``deterministic=True, use_running_average=True`` wherever a module knows these
@@ -129,6 +142,8 @@ def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any
     Args:
         module: The module.
         method: The name of the method to call.
+        dropout_key: A typed key, with which dropout stays active (``deterministic=False``): the module draws the same
+            numbers at every call, until a wrapper such as "dropout" changes the key.
         call_kwargs: Further arguments of every call. Arrays among them are traced.
 
     Returns:
@@ -137,7 +152,7 @@ def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any
 
     Raises:
         InputError: When called: the module changes its state (batch normalization in training mode) or draws random
-            numbers (dropout in training mode).
+            numbers without a key (dropout in training mode).
 
     Warns:
         UserWarning: A static attribute of the module compares by identity, as a lambda does.
@@ -151,15 +166,21 @@ def from_nnx(module: nnx.Module, *, method: str = "__call__", **call_kwargs: Any
     """
     if not isinstance(module, nnx.Module):
         raise InputTypeError(f"from_nnx: expected a flax.nnx.Module, got {type(module).__name__}.")
-    view = nnx.view(module, deterministic=True, use_running_average=True, raise_if_not_found=False)
+    if dropout_key is not None:
+        check_key("from_nnx", dropout_key)
+    view = nnx.view(module, deterministic=dropout_key is None, use_running_average=True, raise_if_not_found=False)
     graphdef, streams, state = nnx.split(view, nnx.RngState, ...)
     randomness = jax.tree.map(_Blank.of, nnx.to_pure_dict(streams))
     traced, fixed = split_arguments(call_kwargs)
     fields = {"method": method, "options": fixed, "traced": sorted(traced), "nodes": graphdef.nodes}
+    fields["draws"] = dropout_key is not None
     key = key_of("from_nnx", fields | _attributes(graphdef))
-    params = nnx.to_pure_dict(state)
-    apply = NnxApply(key, graphdef, randomness, method, fixed, bool(traced))
-    return Model({"state": params, "options": traced} if traced else params, apply)
+    parts = {"state": nnx.to_pure_dict(state)}
+    parts |= {"options": traced} if traced else {}
+    parts |= {} if dropout_key is None else {"dropout_key": dropout_key}
+    in_parts = len(parts) > 1
+    apply = NnxApply(key, graphdef, randomness, method, fixed, in_parts)
+    return Model(parts if in_parts else parts["state"], apply)
 
 
 def _attributes(graphdef: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._errors import InputError
-from jaxplain._registry import find_method
+from jaxplain._registry import WRAPPERS, find_method
 from jaxplain.cli.overrides import override
 from jaxplain.cli.sections import (
     AggregateSection,
@@ -174,6 +174,7 @@ def _method(name: str, table: Any, where: str, stopping: Mapping[str, Any]) -> M
         raise InputError(f"{where}: [methods.{name}] must be a table of keys, got {table!r}.")
     keywords = dict(table)
     method = checked(keywords.pop("method", name), str, where, f"methods.{name}.method")
+    method, keywords = _wrapped(method, keywords)
     try:
         entry = find_method(method)
     except InputError as error:
@@ -190,3 +191,22 @@ def _method(name: str, table: Any, where: str, stopping: Mapping[str, Any]) -> M
     except InputError as error:
         raise InputError(f"{where}: [methods.{name}] {error}") from error
     return MethodSection(name, method, keywords, until)
+
+
+def _wrapped(method: str, keywords: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of the wrapped method, where there are tables of wrappers, and their keys as its knobs.
+
+    The first table is the innermost wrapper; a name such as "smooth(lrp)" may say so instead.
+
+    Example:
+        >>> _wrapped("lrp", {"composite": "epsilon", "smooth": {"sigma": 0.1}})
+        ('smooth(lrp)', {'composite': 'epsilon', 'smooth.sigma': 0.1})
+    """
+    flat: dict[str, Any] = {}
+    for word, value in keywords.items():
+        if word not in WRAPPERS or not isinstance(value, Mapping):
+            flat[word] = value
+            continue
+        method = method if f"{word}(" in method else f"{word}({method})"
+        flat |= {f"{word}.{name}": setting for name, setting in value.items()}
+    return method, flat

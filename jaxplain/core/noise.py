@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+from jax.scipy.special import ndtri
 
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.ops import noise_fold
-from jaxplain.core.sampling import Moments, sample_key
+from jaxplain.core.sampling import Moments, sample_key, wide
 
 
 def noisy_copies(x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
@@ -54,3 +55,35 @@ def relative_standard_error(moments: Moments, map_axes: int) -> Array:
     size = jnp.sqrt(jnp.sum(jnp.square(moments.mean), axis=over))
     error = jnp.sqrt(variance_of_mean)
     return jnp.where((error == 0) & (count > 1), 0.0, error / size)
+
+
+def spread_in_range(
+    x: Array, sigma: Array | float, *, outside: Array | float, low: Array | None = None, high: Array | None = None
+) -> Array:
+    """Return the noise's standard deviation per pixel, lowered where the noise would often leave the valid range.
+
+    ``min(sigma (max x - min x), min(x - low, high - x) / q)`` with the normal quantile q at ``1 - outside / 2``: half
+    of ``outside`` lies beyond q on either side, and both bounds are at that distance or further.
+
+    Args:
+        x: The example.
+        sigma: Fraction of the example's range.
+        outside: Largest probability with which a pixel may leave [low, high]; 1 leaves sigma as it is.
+        low: Lowest valid values, x.min() by default.
+        high: Highest valid values, x.max() by default.
+
+    References:
+        Zhou, Ma, Wang, Wu and Shi 2024, AdaptGrad, arXiv:2410.07711.
+
+    Example:
+        >>> spread_in_range(jnp.array([0.0, 1.0, 4.0]), 0.5, outside=0.05).round(2)
+        Array([0.  , 0.51, 0.  ], dtype=float32)
+    """
+    values = wide(x)
+    spread = jnp.asarray(sigma, values.dtype) * (jnp.max(values) - jnp.min(values))
+    lowest = jnp.min(values) if low is None else jnp.broadcast_to(jnp.asarray(low, values.dtype), x.shape)
+    highest = jnp.max(values) if high is None else jnp.broadcast_to(jnp.asarray(high, values.dtype), x.shape)
+    room = jnp.maximum(jnp.minimum(values - lowest, highest - values), 0)
+    quantile = -ndtri(jnp.asarray(outside, values.dtype) / 2)
+    within = spread * quantile <= room
+    return jnp.where(within, spread, room / jnp.where(within, 1, quantile)).astype(x.dtype)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError, InputTypeError
-from jaxplain._registry import METHODS, check_key, find_method
+from jaxplain._registry import Entry, check_key
 from jaxplain._typing import Array, PyTree
+from jaxplain._wrapping import entry_of
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Target
@@ -27,7 +28,7 @@ def explain(
     images: np.ndarray | Array,
     target: Target,
     *,
-    method: str | Callable[..., Any],
+    method: str | Entry | Callable[..., Any],
     key: Array | None = None,
     ids: np.ndarray | None = None,
     extras: tuple[PyTree, ...] = (),
@@ -44,7 +45,7 @@ def explain(
         model: What ``from_linen``, ``from_nnx`` or ``from_function`` returned.
         images: ``(N, *in)``, floating point, channels last, as the network expects them.
         target: What to explain of the output; its leaves may carry one entry per image.
-        method: Name of a registered method, or the function itself.
+        method: Name of a registered method, the function itself, or what ``jaxplain.wrap`` returned.
         key: Typed key, for methods that sample; each image folds in its id.
         ids: Stable numbers of the images ``(N,)``; their positions by default. The noise depends on them alone.
         extras: Further inputs of the network, each ``(N, ...)``.
@@ -70,11 +71,7 @@ def explain(
         array([[1., 0., 0.],
                [0., 0., 3.]], dtype=float32)
     """
-    entry = find_method(method if isinstance(method, str) else getattr(method, "__name__", str(method)))
-    if callable(method) and METHODS[entry.name].function is not method:
-        raise InputError(
-            f"explain: {method!r} is not the registered method {entry.name!r}; register it under its own name."
-        )
+    entry = entry_of("explain", method)
     check_arrays(model, images, ids, extras)
     if "key" in entry.context:
         check_key(f"explain({entry.name!r})", key)

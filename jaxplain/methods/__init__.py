@@ -4,6 +4,7 @@
 *in)``. Raw maps are signed, unscaled and keep their channel axis.
 """
 
+from jaxplain.methods import wrappers as wrappers
 from jaxplain.methods.ablation_cam import ablation_cam as ablation_cam
 from jaxplain.methods.attention_rollout import attention_rollout as attention_rollout
 from jaxplain.methods.blur_ig import blur_ig as blur_ig

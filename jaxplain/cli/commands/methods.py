@@ -8,10 +8,10 @@ from jaxplain.cli.streams import Streams
 HELP = "list the methods, what they need and their knobs"
 DESCRIPTION = """\
 List the methods: what must be given for each, its knobs with their defaults, the axioms that it satisfies. In a job
-file these are the keys of [methods.<name>]."""
+file these are the keys of [methods.<name>]. Wrappers make a method of any method."""
 EXAMPLES = """\
   jaxplain methods
-  jaxplain methods smoothgrad        one method, with its whole description
+  jaxplain methods smoothgrad        one method or wrapper, with its whole description
   jaxplain methods --markdown        the table of the documents"""
 
 
@@ -26,13 +26,14 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     import inspect
 
     import jaxplain.methods  # noqa: F401  (fills the registry)
-    from jaxplain._registry import METHODS, find_method
+    from jaxplain._registry import METHODS, WRAPPERS, find_method
 
     if arguments.markdown:
         streams.results.print(markdown(), soft_wrap=True, markup=False, highlight=False)
         return 0
     if arguments.method is not None:
-        entry = find_method(arguments.method)
+        name = arguments.method
+        entry = WRAPPERS[name].entry if name in WRAPPERS else find_method(name)
         _write(entry, streams)
         streams.results.print(f"\n{inspect.getdoc(entry.function) or ''}", soft_wrap=True)
         return 0
@@ -40,6 +41,11 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
         if number:
             streams.results.print()
         _write(entry, streams)
+    heading = "\nWrappers of any method, as tables of keys: smooth = {n_samples = 8}"
+    streams.results.print(heading, soft_wrap=True, markup=False)
+    for name in sorted(WRAPPERS):
+        streams.results.print()
+        _write(WRAPPERS[name].entry, streams)
     return 0
 
 
