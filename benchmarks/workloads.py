@@ -98,6 +98,7 @@ _FORMS = {
     "ablation_cam": Case("ablation_cam", None),
     "occlusion": Case("occlusion", lambda n: Passes(0, n + 1), _windows),
     "feature_ablation": Case("feature_ablation", lambda n: Passes(0, n + 1), _segments),
+    "lime": Case("lime", lambda n: Passes(0, n + 1), lambda n, size: {"n_samples": n, **_segments(16, size)}),
     "rise": _sampled("rise", passes=lambda n: Passes(0, n)),
     "hsic": _sampled("hsic", passes=lambda n: Passes(0, n)),
     # Of every pair of masks: both, and the four mixed ones; and the clean score.
