@@ -1,12 +1,12 @@
 """Deep SHAP: DeepLIFT averaged over a background set."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxplain._errors import InputError
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import PyTree, ScoreFn
+from jaxplain.core.backgrounds import check_background, mean_score
 from jaxplain.core.noise import relative_standard_error
+from jaxplain.core.paths import completeness_gap
 from jaxplain.core.sampling import Reducer, mean, moments, reduce_over
 from jaxplain.graph.composites.difference.composite import DEEPLIFT
 from jaxplain.graph.contributions import contributions
@@ -52,11 +52,7 @@ def deep_shap(
 
 
 def _over(background: Array, f: ScoreFn, x: Array, chunk: int | None, unknown: Unknown, how: Reducer) -> PyTree:
-    if background.shape[1:] != x.shape or background.ndim != x.ndim + 1 or not len(background):
-        raise InputError(
-            f"deep_shap: background of shape {background.shape} is no set of examples of shape {x.shape}; pass "
-            "(n, *in) with n at least 1."
-        )
+    check_background("deep_shap", background, x.shape)
 
     def sample(i: Array) -> Array:
         return contributions(f, x, background[i], unknown=unknown, where="deep_shap")
@@ -91,6 +87,6 @@ def deep_shap_with_diagnostics(
     found = _over(background, f, x, chunk, unknown, moments)
     attribution = found.mean.astype(x.dtype)
     score = f(x)
-    before = reduce_over(lambda i: f(background[i]), len(background), mean, chunk=chunk).astype(score.dtype)
-    summed = jnp.sum(attribution, axis=tuple(range(score.ndim, attribution.ndim)))
-    return attribution, {"gap": summed - (score - before), "stderr": relative_standard_error(found, x.ndim)}
+    change = score - mean_score(f, background, chunk=chunk).astype(score.dtype)
+    gap = completeness_gap(attribution, change)
+    return attribution, {"gap": gap, "stderr": relative_standard_error(found, x.ndim)}
