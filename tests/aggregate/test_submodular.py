@@ -79,7 +79,7 @@ def test_maps_of_lime_show_every_planted_mode():
 
         return lime(score, image, key=jax.random.key(0), segments=labels, baseline=jnp.zeros((4, 4)), ridge=0.0)
 
-    maps = np.stack([explain(jnp.asarray(image), kind) for image, kind in zip(images, kinds, strict=True)])
+    maps = np.asarray(jax.jit(jax.vmap(explain))(images, kinds))
     picked = sp_lime(maps, labels, n_picks=4, n_features=1)
     assert sorted(kinds[picked.rows].tolist()) == [0, 1, 2, 3]
     assert picked.covered.all()
