@@ -66,10 +66,12 @@ def _pairs() -> ClosedForm:
 
 
 def _extremes(name: str, x: list[float], values: list[float]) -> ClosedForm:
-    f: Callable[[jax.Array], jax.Array] = {"minimum": jnp.min, "maximum": jnp.max, "product": jnp.prod}[name]
+    functions: dict[str, Callable[..., Any]] = {"minimum": jnp.min, "maximum": jnp.max, "product": jnp.prod}
     found = (_of(values, [0, 1], [0, 0]),)
     methods = ("shapley_exact", "shapley_sampling", "kernel_shap", "partition_shap")
-    return ClosedForm(f"{name} of {x[0]:g} and {x[1]:g}", f, np.array(x, np.float64), dict.fromkeys(methods, found))
+    return ClosedForm(
+        f"{name} of {x[0]:g} and {x[1]:g}", functions[name], np.array(x, np.float64), dict.fromkeys(methods, found)
+    )
 
 
 def _unanimity() -> ClosedForm:
