@@ -74,9 +74,8 @@ def rewrite(
                 f"rewrite: {pair!r} is no pair (predicate, rule); a predicate is called with a Block, a rule has a "
                 "method backward(call, cotangents)."
             )
-    if isinstance(f, Rewritten) and f.fast and not f.rules:
-        return Rewritten(f.f, pairs, unknown, True, where)
-    return Rewritten(f, pairs, unknown, False, where)
+    original, fast = without_fast_gradients(f)
+    return Rewritten(original, pairs, unknown, fast, where)
 
 
 def with_fast_gradients(f: Model | Callable[[PyTree], PyTree]) -> Rewritten:
@@ -97,3 +96,10 @@ def with_fast_gradients(f: Model | Callable[[PyTree], PyTree]) -> Rewritten:
         True
     """
     return Rewritten(f, (), fast=True)
+
+
+def without_fast_gradients(f: Any) -> tuple[Any, bool]:
+    """Return what ``with_fast_gradients`` was given, and True; or a function as it is, and False."""
+    if isinstance(f, Rewritten) and f.fast and not f.rules:
+        return f.f, True
+    return f, False

@@ -5,7 +5,7 @@ and convolutions together with what follows them where a library computes that i
 inside a custom derivative rule of the network's author stays as it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +23,15 @@ from jaxplain.graph.walk import Action, Form, Run, Site, lies_in
 FORMS = (convolution_form, pooling_form)
 
 
-def fast_actions(traced: Traced, taken: Sequence[Placed] = ()) -> dict[Site, Action]:
+def fast_actions(traced: Traced, taken: Sequence[Placed] = (), tapped: Collection[Site] = ()) -> dict[Site, Action]:
     """Return the actions that make a function's gradient faster, by site.
 
     Args:
         traced: The function.
         taken: Blocks that have a rule of their own.
+        tapped: Sites whose values are read or added to.
     """
-    held = {(*one.site[:-1], position) for one in taken for position in one.run.positions}
+    held = {(*one.site[:-1], position) for one in taken for position in one.run.positions} | set(tapped)
     found = steps(traced)
     fused = fused_actions(traced, found, held)
     held |= {(*site[:-1], position) for site, action in fused.items() for position in action.run.positions}

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxplain._errors import InputError
 from jaxplain._typing import Array, PyTree
 from jaxplain.graph.layers import Spot, find, layers_of
+from jaxplain.graph.rewrite import without_fast_gradients
+from jaxplain.graph.speed import fast_actions
 from jaxplain.graph.trace import Traced, trace
 from jaxplain.graph.walk import Action, Ports, Site, evaluate
 
@@ -21,6 +23,8 @@ Names = str | tuple[str, ...]
 
 def tap(f: Callable[[PyTree], PyTree], layers: Names) -> Callable[..., tuple[PyTree, PyTree]]:
     """Open a function at one or several layers.
+
+    What ``with_fast_gradients`` returned is opened with its fast forms around the layers.
 
     Args:
         f: A score or any function of one example.
@@ -47,7 +51,8 @@ def tap(f: Callable[[PyTree], PyTree], layers: Names) -> Callable[..., tuple[PyT
     names = (layers,) if isinstance(layers, str) else tuple(layers)
 
     def tapped(x: PyTree, deltas: PyTree = None) -> tuple[PyTree, PyTree]:
-        traced = trace(f, x)
+        original, fast = without_fast_gradients(f)
+        traced = trace(original, x)
         spots = _spots(traced, names)
         given = (None,) * len(names) if deltas is None else (deltas,) if isinstance(layers, str) else tuple(deltas)
         if len(given) != len(names):
@@ -59,7 +64,8 @@ def tap(f: Callable[[PyTree], PyTree], layers: Names) -> Callable[..., tuple[PyT
             if delta is not None:
                 shape = _shape(traced, spot)
                 ports.setdefault(spot.site, {})[number] = _spread(name, spot, delta, shape)
-        actions = {site: _action(taps) for site, taps in sites.items()}
+        actions = fast_actions(traced, tapped=sites) if fast else {}
+        actions |= {site: _action(taps) for site, taps in sites.items()}
         outputs, emitted = evaluate(traced.program, traced.inputs(x), actions, ports)
         values = tuple(emitted[spot.site][number][spot.index] for number, spot in enumerate(spots))
         return traced.output(outputs), values[0] if isinstance(layers, str) else values
@@ -74,7 +80,7 @@ def tap_shapes(f: Callable[[PyTree], PyTree], x: PyTree, layers: Names) -> PyTre
         InputError: A layer is unknown.
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
-    traced = trace(f, x)
+    traced = trace(without_fast_gradients(f)[0], x)
     shapes = tuple(_shape(traced, spot) for spot in _spots(traced, names))
     return shapes[0] if isinstance(layers, str) else shapes
 

@@ -12,7 +12,7 @@ from jaxplain.graph.cam import Upsample, finished, layer_activations, weighted_s
 from jaxplain.graph.tap import tap
 
 
-@method()
+@method(plain_gradient=True)
 def ablation_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -10,7 +10,7 @@ from jaxplain.core.sampling import wide
 from jaxplain.graph.cam import Upsample, finished, layer_activations
 
 
-@method()
+@method(plain_gradient=True)
 def eigen_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -8,7 +8,7 @@ from jaxplain.core.principal import principal_map
 from jaxplain.graph.cam import Upsample, gradient_cam
 
 
-@method()
+@method(plain_gradient=True)
 def eigen_grad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -11,7 +11,7 @@ from jaxplain.core.sampling import wide
 from jaxplain.core.segments import as_segments, show, spread
 
 
-@method(axioms=("linearity", "implementation_invariance", "dummy", "symmetry"), fills=True)
+@method(axioms=("linearity", "implementation_invariance", "dummy", "symmetry"), plain_gradient=True, fills=True)
 def feature_ablation(
     f: ScoreFn,
     x: Float[Array, "*in"],

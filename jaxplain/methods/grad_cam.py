@@ -8,7 +8,7 @@ from jaxplain._typing import ScoreFn
 from jaxplain.graph.cam import Upsample, gradient_cam, space_axes, weighted_sum
 
 
-@method()
+@method(plain_gradient=True)
 def grad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

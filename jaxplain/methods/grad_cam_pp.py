@@ -8,7 +8,7 @@ from jaxplain.core.sampling import magnitude
 from jaxplain.graph.cam import Denominator, Upsample, gradient_cam, plus_plus_weights, weighted_sum
 
 
-@method()
+@method(plain_gradient=True)
 def grad_cam_pp(
     f: ScoreFn,
     x: Float[Array, "*in"],

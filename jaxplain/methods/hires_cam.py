@@ -8,7 +8,7 @@ from jaxplain._typing import ScoreFn
 from jaxplain.graph.cam import Upsample, gradient_cam
 
 
-@method()
+@method(plain_gradient=True)
 def hires_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -19,7 +19,7 @@ ROWS = 64
 """Rows of the kernel matrix that exist at once."""
 
 
-@method(axioms=("implementation_invariance",), fills=True)
+@method(axioms=("implementation_invariance",), plain_gradient=True, fills=True)
 def hsic(
     f: ScoreFn,
     x: Float[Array, "*in"],

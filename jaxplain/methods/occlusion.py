@@ -11,7 +11,7 @@ from jaxplain.core.sampling import reduce_over, total
 from jaxplain.core.windows import Windows, check_windows
 
 
-@method(axioms=("linearity", "implementation_invariance", "dummy"), fills=True)
+@method(axioms=("linearity", "implementation_invariance", "dummy"), plain_gradient=True, fills=True)
 def occlusion(
     f: ScoreFn,
     x: Float[Array, "*in"],

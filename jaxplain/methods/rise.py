@@ -29,7 +29,7 @@ PROBE_STREAM = np.uint32(0xFFFF0001)
 """Folded into the key for the masks that choose the probability: no sample has that number."""
 
 
-@method(axioms=("linearity", "implementation_invariance"), fills=True)
+@method(axioms=("linearity", "implementation_invariance"), plain_gradient=True, fills=True)
 def rise(
     f: ScoreFn,
     x: Float[Array, "*in"],

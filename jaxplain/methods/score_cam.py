@@ -12,7 +12,7 @@ from jaxplain.core.sampling import wide
 from jaxplain.graph.cam import Upsample, finished, layer_activations, resized, weighted_sum
 
 
-@method()
+@method(plain_gradient=True)
 def score_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

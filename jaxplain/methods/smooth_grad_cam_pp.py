@@ -27,7 +27,7 @@ WHERE = "smooth_grad_cam_pp"
 Mask = Annotated[Float[Array, "*space"], Range(low=0, high=1)]
 
 
-@method(stochastic=True)
+@method(stochastic=True, plain_gradient=True)
 def smooth_grad_cam_pp(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -9,7 +9,7 @@ from jaxplain.core.maps import divide
 from jaxplain.graph.cam import Upsample, gradient_cam, space_axes, weighted_sum
 
 
-@method()
+@method(plain_gradient=True)
 def xgrad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],
