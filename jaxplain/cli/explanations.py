@@ -87,7 +87,7 @@ def _for_files(entry: Entry, error: InputError) -> str:
 
 
 _ADVICE = {
-    "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise" or the path of a .npy file.',
+    "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise", "noisy-linear" or a .npy file.',
     "layer": "write a name that `jaxplain layers` lists for this job.",
     "composite": 'write the name of a composite, such as "epsilon_plus".',
     "segments": "write {grid = [8, 8]} or the path of a .npy file of whole numbers.",

@@ -21,6 +21,7 @@ def setting(*changes: str) -> list[str]:
         (["methods.smoothgrad.key=3"], ["set seed at the top of the file"]),
         (["methods.integrated_gradients={}"], ["baseline is missing and has no default", "channel-mean"]),
         (["methods.integrated_gradients.baseline=blurred"], ["baseline: unknown word 'blurred'; did you mean 'blur'?"]),
+        (["methods.integrated_gradients.baseline=noisy-linear"], ["a baseline that depends on what is hidden"]),
         (["methods.integrated_gradients.baseline=[1, 2]"], ["give one number for each of the 1 channels"]),
         (["methods.integrated_gradients.baseline=black.npy"], ["black.npy does not exist; check the path."]),
         (["methods.grad_cam={}"], ["layer is missing and has no default", "jaxplain layers"]),

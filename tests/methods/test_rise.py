@@ -39,8 +39,7 @@ def scores_under(masks, blanks):
     return np.asarray(jax.vmap(curved)(jnp.asarray(np.stack(shown))))
 
 
-@pytest.mark.parametrize("normalization", ["expected", "observed"])
-@pytest.mark.parametrize("draws", ["independent", "low_discrepancy"])
+@pytest.mark.parametrize(("draws", "normalization"), [("independent", "expected"), ("low_discrepancy", "observed")])
 def test_the_map_and_its_error_are_numpys_for_the_same_masks(x64, draws, normalization):
     n, keep, cells = 21, 0.4, (3, 2)
     keywords = {

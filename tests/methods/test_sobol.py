@@ -1,6 +1,5 @@
 """Sobol' attribution: the Ishigami function in closed form, and NumPy's sums for the same masks."""
 
-import itertools
 from functools import partial
 
 import jax
@@ -45,11 +44,11 @@ FUNCTIONS = {
 @pytest.mark.parametrize(
     ("name", "index", "estimator", "draws"),
     [
-        *itertools.product(
-            ["ishigami"], ["total", "first"], ["jansen", "saltelli"], ["independent", "low_discrepancy"]
-        ),
-        ("linear", "total", "jansen", "independent"),
-        ("linear", "first", "saltelli", "low_discrepancy"),
+        ("ishigami", "total", "jansen", "low_discrepancy"),
+        ("ishigami", "total", "saltelli", "independent"),
+        ("ishigami", "first", "jansen", "independent"),
+        ("ishigami", "first", "saltelli", "low_discrepancy"),
+        ("linear", "first", "jansen", "low_discrepancy"),
     ],
 )
 def test_indices_in_closed_form_lie_within_their_stated_error(x64, name, index, estimator, draws):
@@ -67,9 +66,10 @@ def test_indices_in_closed_form_lie_within_their_stated_error(x64, name, index, 
     assert figures["stderr"] < 0.2
 
 
-@pytest.mark.parametrize("index", ["total", "first"])
-@pytest.mark.parametrize("estimator", ["jansen", "saltelli"])
-@pytest.mark.parametrize("chunk", [3, 20])
+@pytest.mark.parametrize(
+    ("index", "estimator", "chunk"),
+    [("total", "jansen", 3), ("total", "saltelli", 20), ("first", "jansen", 20), ("first", "saltelli", 3)],
+)
 def test_indices_are_numpys_for_the_same_masks(x64, index, estimator, chunk):
     rng = np.random.default_rng(0)
     w, x, b = rng.normal(size=(3, 5, 4, 2))
