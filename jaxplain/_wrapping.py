@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxplain._errors import InputError, unknown
 from jaxplain._knobs import Knob
-from jaxplain._registry import WRAPPERS, Diagnosed, Entry, find_method, read_entry
+from jaxplain._registry import WRAPPERS, Diagnosed, Entry, Rounds, find_method, read_entry
 from jaxplain._typing import Array, ScoreFn
 
 INNER_STREAM = np.uint32(0xFFFFFFFF)
@@ -30,6 +30,10 @@ class Reduction(Protocol):
 
     def diagnosed(self) -> Diagnosed:
         """Return the map and figures of its error."""
+        ...
+
+    def estimate(self) -> Any:
+        """Return the ``jaxplain.core.estimate.Estimate``, which can go on."""
         ...
 
 
@@ -114,8 +118,22 @@ class Wrapper:
             axioms=tuple(axiom for axiom in method.axioms if axiom in self.entry.axioms),
             notes=method.notes,
             with_diagnostics=form(lambda reduction: reduction.diagnosed()) if self.sampled else None,
+            rounds=self._rounds(method, context, form(lambda reduction: reduction.estimate())),
         )
         return entry
+
+    def _rounds(self, method: Entry, context: tuple[str, ...], estimate: Callable[..., Any]) -> Rounds | None:
+        """Return how samples are taken in rounds: of methods without samples of their own, which evaluate f once."""
+        if not self.sampled or "n_samples" not in self.entry.knobs or "chunk" in method.knobs:
+            return None
+        word = self.entry.name
+        count = f"{word}.n_samples"
+        keywords = (name for name in (*context, *self._knobs(method, {})) if name not in (count, "chunk"))
+
+        def size(words: Mapping[str, Any]) -> int:
+            return 2 if words.get(f"{word}.antithetic") else 1
+
+        return Rounds(estimate, tuple(keywords), count, False, {}, size, size)
 
     def _knobs(self, method: Entry, given: Mapping[str, Any]) -> dict[str, Knob]:
         """Return the knobs of both; there is one ``chunk``, for the innermost loop that has one."""
@@ -192,7 +210,7 @@ def wrap(wrapper: str, method: str | Entry | Callable[..., Any], **knobs: Any) -
         >>> kinks = lambda x: jnp.sum(jax.nn.relu(x))
         >>> smooth = wrap("smooth", "input_x_gradient", n_samples=4, sigma=0.01)
         >>> smooth(kinks, jnp.array([-2.0, 0.0, 9.0]), key=jax.random.key(0)).round()
-        Array([-0.,  0.,  9.], dtype=float32)
+        Array([0., 0., 9.], dtype=float32)
     """
     if wrapper not in WRAPPERS:
         raise unknown("wrap", "wrapper", str(wrapper), WRAPPERS)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxplain._registry import Diagnosed
 from jaxplain._typing import Array, ScoreFn
+from jaxplain.core.estimate import Estimate
 from jaxplain.core.noise import relative_standard_error
 from jaxplain.core.sampling import Moments, mean, moments, reduce_over, wide
 
@@ -55,17 +56,19 @@ class Draws:
         return found.astype(self.x.dtype)
 
     def diagnosed(self) -> Diagnosed:
-        """Return the map, and ``{"stderr": (*t)}``: norm of its standard error over its norm.
+        """Return the map, and the figure of ``estimate``."""
+        return self.estimate().once(self.n, self.chunk)
+
+    def estimate(self) -> Estimate:
+        """Return the estimate, whose samples are the units: the map, and ``{"stderr": (*t)}``, its relative error.
 
         The error of a mean follows from the spread of the units. A variance is ``E b - (E a)^2`` with the first and
         second powers a and b, averaged over a unit, of deviations from the first unit, around which rounding does not
         swamp them; its error is that of ``E (b - 2 a E a)``, to first order (for units of one map ``(m4 - m2^2) / n``),
-        and that of the root follows. NaN for the mean of one unit; 0 for a map without variance.
+        and that of the root follows. NaN for one unit; 0 for maps that do not vary.
         """
         if self.statistic in ("mean", "square"):
-            units: Moments = reduce_over(self._average, self.n, moments, chunk=self.chunk)
-            figure = relative_standard_error(units, units.mean.ndim - self._score_axes)
-            return units.mean.astype(self.x.dtype), {"stderr": figure}
+            return Estimate(self._average, moments, self._mean_and_error)
         center = jnp.mean(wide(self.unit(jnp.int32(0))), axis=0)
 
         def powers(number: Array) -> tuple[Array, ...]:
@@ -73,15 +76,22 @@ class Draws:
             a, b = jnp.mean(deviations, axis=0), jnp.mean(jnp.square(deviations), axis=0)
             return a, b, a * a, a * b, b * b
 
-        a, b, aa, ab, bb = reduce_over(powers, self.n, mean, chunk=self.chunk)
-        found = jnp.maximum(b - a * a, 0)
-        squared_error = jnp.maximum((bb - b * b) - 4 * a * (ab - a * b) + 4 * a * a * (aa - a * a), 0) / self.n
+        return Estimate(powers, mean, self._variance_and_error)
+
+    def _mean_and_error(self, units: Moments, n: Array | int) -> Diagnosed:
+        figure = relative_standard_error(units, units.mean.ndim - self._score_axes)
+        return units.mean.astype(self.x.dtype), {"stderr": figure}
+
+    def _variance_and_error(self, means: tuple[Array, ...], n: Array | int) -> Diagnosed:
+        a, b, aa, ab, bb = means
+        found, units = jnp.maximum(b - a * a, 0), jnp.asarray(n, b.dtype)
+        squared_error = jnp.maximum((bb - b * b) - 4 * a * (ab - a * b) + 4 * a * a * (aa - a * a), 0) / units
         if self.statistic == "std":
             squared_error = jnp.where(found > 0, squared_error / (4 * jnp.where(found > 0, found, 1)), 0)
             found = _root(found)
         over = tuple(range(self._score_axes, found.ndim))
         error, size = jnp.sqrt(jnp.sum(squared_error, axis=over)), jnp.sqrt(jnp.sum(jnp.square(found), axis=over))
-        return found.astype(self.x.dtype), {"stderr": jnp.where(error == 0, 0, error / size)}
+        return found.astype(self.x.dtype), {"stderr": jnp.where((error == 0) & (units > 1), 0, error / size)}
 
     @property
     def _score_axes(self) -> int:

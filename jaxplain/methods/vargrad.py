@@ -1,14 +1,12 @@
 """VarGrad: the variance of the gradient over noisy copies."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, NonNegative, ScoreFn
 from jaxplain.core.estimate import Estimate, in_rounds
-from jaxplain.core.gradient import input_gradient
 from jaxplain.core.noise import noisy_gradient
-from jaxplain.core.sampling import mean, moments, reduce_over
+from jaxplain.core.statistics import Draws
 
 
 @method(axioms=("implementation_invariance",), plain_gradient=True)
@@ -46,8 +44,7 @@ def vargrad(
         >>> vargrad(lambda x: 3 * x.sum(), jnp.arange(2.0), key=jax.random.key(0), n_samples=4)
         Array([0., 0.], dtype=float32)
     """
-    maps = reduce_over(noisy_gradient(f, x, key, sigma), n_samples, moments, chunk=chunk)
-    return (maps.m2 / maps.n.astype(maps.m2.dtype)).astype(x.dtype)
+    return _draws(f, x, key, sigma, n_samples, chunk).reduced()
 
 
 @with_diagnostics(vargrad)
@@ -57,7 +54,7 @@ def vargrad_with_diagnostics(
     """Return the map and the relative standard error of its estimate.
 
     The variance's standard error is ``sqrt((m4 - m2^2) / n)`` with the central moments m2 and m4, summed as squares
-    over the map. The powers are taken around the clean gradient, so that rounding does not swamp them.
+    over the map. The powers are taken around the first sample, so that rounding does not swamp them.
 
     Args:
         f: Score of one example.
@@ -80,19 +77,9 @@ def vargrad_with_diagnostics(
 @in_rounds(vargrad, count="n_samples")
 def vargrad_in_rounds(f: ScoreFn, x: Float[Array, "*in"], *, key: Array, sigma: Array) -> Estimate:
     """Return the estimate, which can go on."""
-    sample, center = noisy_gradient(f, x, key, sigma), input_gradient(f)(x)
+    return _draws(f, x, key, sigma).estimate()
 
-    def powers(i: Array) -> tuple[Array, ...]:
-        deviation = sample(i) - center
-        return deviation, deviation**2, deviation**3, deviation**4
 
-    def finish(means: tuple[Array, ...], n: Array | int) -> Diagnosed:
-        r1, r2, r3, r4 = means
-        m2 = jnp.maximum(r2 - r1**2, 0.0)
-        m4 = r4 - 4 * r1 * r3 + 6 * r1**2 * r2 - 3 * r1**4
-        over = tuple(range(-x.ndim, 0))
-        error = jnp.sqrt(jnp.sum(jnp.maximum(m4 - m2**2, 0.0), axis=over) / jnp.asarray(n, m2.dtype))
-        size = jnp.sqrt(jnp.sum(m2**2, axis=over))
-        return m2.astype(x.dtype), {"stderr": jnp.where((error == 0) & (jnp.asarray(n) > 1), 0.0, error / size)}
-
-    return Estimate(powers, mean, finish)
+def _draws(f: ScoreFn, x: Array, key: Array, sigma: Array | float, n: int = 1, chunk: int | None = None) -> Draws:
+    sample = noisy_gradient(f, x, key, sigma)
+    return Draws(f, x, lambda i: sample(i)[None], n, "variance", chunk)

@@ -19,7 +19,7 @@ STATISTICS = {"mean": np.mean, "std": np.std, "variance": np.var, "square": lamb
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 def test_it_keeps_what_every_method_promises(promise):
-    promise(wrap("ensemble", "smoothgrad"), jaxplain.ensemble(MEMBERS))
+    promise(wrap("ensemble", "input_x_gradient"), jaxplain.ensemble(MEMBERS))
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)

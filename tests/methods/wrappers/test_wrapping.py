@@ -21,15 +21,17 @@ WRAPPED = {
     entry.name: entry
     for entry in (
         wrap("smooth", "gradient", n_samples=5),
-        wrap("smooth", "integrated_gradients", n_samples=2, antithetic=True, statistic="std"),
         wrap("augment", "grad_cam", flips=(-1, -2)),
+        wrap("smooth", "integrated_gradients", n_samples=2, antithetic=True, statistic="std"),
         wrap("augment", wrap("smooth", "input_x_gradient", n_samples=2), shift=1, flips=()),
     )
 }
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize(
+    "name", [name if number < 2 else pytest.param(name, marks=pytest.mark.slow) for number, name in enumerate(WRAPPED)]
+)
 def test_a_wrapped_method_keeps_what_every_method_promises(name, promise):
     promise(WRAPPED[name], network_for(WRAPPED[name]))
 
@@ -176,3 +178,19 @@ def test_a_name_is_registered_once():
             """Do nothing."""
 
     assert sorted(WRAPPERS) == ["augment", "dropout", "ensemble", "smooth"]
+
+
+@pytest.mark.parametrize("knobs", [{}, {"antithetic": True, "statistic": "std"}])
+def test_noise_around_a_method_of_one_evaluation_goes_on_until_a_tolerance_is_met(knobs):
+    """Doubling from 4 samples, in pairs or not: the map is that of some round, and the last one if none suffices."""
+    x, model = images(2), smooth_network()
+    entry = wrap("smooth", "input_x_gradient", n_samples=4, **knobs)
+    explain = lambda entry, **words: jaxplain.explain(model, x, Logit(1), method=entry, key=KEY, **words)  # noqa: E731
+    with pytest.warns(UserWarning, match="tolerance"):
+        got = explain(entry, tolerance=1e-9, budget=16)
+    want = explain(wrap("smooth", "input_x_gradient", n_samples=16, **knobs))
+    np.testing.assert_allclose(got, want, **tol(np.float32, terms=300, scale=float(np.abs(want).max())))
+    np.testing.assert_allclose(
+        explain(entry, tolerance=1e9), explain(entry), **tol(np.float32, terms=300, scale=float(np.abs(want).max()))
+    )
+    assert find_method("smooth(integrated_gradients)").rounds is find_method("augment(gradient)").rounds is None
