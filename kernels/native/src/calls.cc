@@ -5,6 +5,7 @@
 #include <new>
 #include <unordered_map>
 
+#include "pages.h"
 #include "parallel.h"
 #include "primitives.h"
 #include "vectors.h"
@@ -55,6 +56,7 @@ ffi::Error Pack(ffi::ThreadPool pool, Floats weights, Floats scale, Written pack
       return Refusal("pack", "the program was compiled for another kind of CPU");
     }
     float* to = packed->typed_data();
+    AskForLargePages(to, packed->size_bytes());
     plan->packing.Clear(to);
     const std::string error = ShareOut(pool, plan->packing.tasks(), [&](int64_t task) {
       plan->packing.Copy(task, weights.typed_data(), g.has(kScale) ? scale.typed_data() : nullptr, to);
@@ -103,6 +105,7 @@ ffi::Error Convolve(ffi::ThreadPool pool, Floats source, Floats packed, Floats b
         !Fits(mask, g.has(kMask) ? g.batch * per_source : 0)) {
       return Refusal("convolve", "the program was compiled for another kind of CPU");
     }
+    AskForLargePages(result->typed_data(), result->size_bytes());
     const std::string error = ShareOut(pool, g.tasks(), [&](int64_t number) {
       const int64_t image = number / g.bands * g.images;
       const Task& task = plan->tasks[number % g.bands];

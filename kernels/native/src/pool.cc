@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "pages.h"
 #include "parallel.h"
 #include "vectors.h"
 #include "xla/ffi/api/ffi.h"
@@ -123,6 +124,7 @@ ffi::Error Pool(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x, ffi::ResultBuffer
         static_cast<int64_t>(winners->element_count()) != p.n_out()) {
       return Answer("the arrays do not fit the geometry");
     }
+    AskForLargePages(result->typed_data(), result->size_bytes());
     const int64_t image = p.n_in() / p.batch, line = p.width.out * p.channels;
     return Answer(EveryRow(pool, p.batch, p.depth.out, p.height.out, [&](int64_t n, int64_t d, int64_t h) {
       const int64_t at = ((n * p.depth.out + d) * p.height.out + h) * line;
@@ -142,6 +144,7 @@ ffi::Error SendBack(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> cotangents, ffi:
         static_cast<int64_t>(result->element_count()) != p.n_in()) {
       return Answer("the arrays do not fit the geometry");
     }
+    AskForLargePages(result->typed_data(), result->size_bytes());
     const int64_t image = p.n_out() / p.batch, line = p.width.in * p.channels;
     return Answer(EveryRow(pool, p.batch, p.depth.in, p.height.in, [&](int64_t n, int64_t z, int64_t y) {
       const int64_t at = ((n * p.depth.in + z) * p.height.in + y) * line;
