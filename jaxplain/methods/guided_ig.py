@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, Fraction, ScoreFn
 from jaxplain.core.gradient import scale_maps
+from jaxplain.core.ops import rank
 from jaxplain.core.paths import between, completeness_gap
 from jaxplain.core.sampling import wide
 
@@ -121,8 +122,9 @@ def _filled(slope: Array, room: Array, need: Array, size: Array) -> Array:
         size: Number of entries in a group; a group shares in proportion to room, the next one waits.
     """
     numbers = jnp.arange(slope.size, dtype=jnp.int32)
-    key, order = lax.sort_key_val(jnp.where(room > 0, slope, jnp.inf), numbers)
-    held = room[order]
+    order = jnp.where(room > 0, slope, jnp.inf)
+    place = rank(-order)
+    key, held = (jnp.zeros_like(values).at[place].set(values, unique_indices=True) for values in (order, room))
     upto = jnp.cumsum(held)
     edge = jnp.ones(1, bool)
     # The group is told by the first of all entries with an equal key, so that these stay together.
@@ -130,8 +132,7 @@ def _filled(slope: Array, room: Array, need: Array, size: Array) -> Array:
     differs = group[1:] != group[:-1]
     before = lax.cummax(jnp.where(jnp.concatenate([edge, differs]), upto - held, 0))
     after = lax.cummin(jnp.where(jnp.concatenate([differs, edge]), upto, jnp.inf), reverse=True)
-    part = jnp.clip((need - before) / jnp.where(after > before, after - before, 1), 0, 1)
-    return jnp.zeros_like(part).at[order].set(part, unique_indices=True)
+    return jnp.clip((need - before) / jnp.where(after > before, after - before, 1), 0, 1)[place]
 
 
 @with_diagnostics(guided_ig)
