@@ -165,6 +165,7 @@ _ADVICE = {
     "layer": "pass a name that jaxplain.layers lists.",
     "composite": "pass the name of a composite, or a tuple of pairs (predicate, rule).",
     "background": "pass an array (n, *in) of examples to compare with.",
+    "segments": "pass integers 0 to n - 1, of the example's shape or without its channels.",
     "segmentations": "pass integer maps (n, *space), one per scale, or jaxplain.core.regions.Segmentations.",
 }
 
