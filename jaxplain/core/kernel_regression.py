@@ -186,10 +186,12 @@ def regression(
             return Fit(start + scale * product, jnp.zeros_like(empty))
         # Each size that is evaluated whole gives k M the same part, 1 / (n - 1) of I - 1/n; 1/n makes it invertible.
         part, average = (n - 1 - len(chosen.drawn)) / (n - 1), jnp.full((n, n), 1 / n, start.dtype)
-        matrix = part * (jnp.eye(n, dtype=start.dtype) - average) + average + scale * chosen.share * draws.gram
+        own = scale * chosen.share * draws.gram
+        matrix = part * (jnp.eye(n, dtype=start.dtype) - average) + average + own
         right = scale * (product + chosen.share * draws.product)
-        correction = jnp.linalg.solve(matrix, right.reshape(-1, n).T).T.reshape(right.shape)
-        variance = _variance(draws, correction, weights, jnp.asarray(n_draws, start.dtype))
+        solved = jnp.linalg.solve(matrix, jnp.concatenate([right.reshape(-1, n).T, own], axis=1))
+        correction, used = solved[:, :-n].T.reshape(right.shape), jnp.trace(solved[:, -n:])
+        variance = _variance(draws, correction, weights, jnp.asarray(n_draws, start.dtype), used)
         return Fit(start + correction, (scale * chosen.share) ** 2 * variance)
 
     return Regression(sample, finish)
@@ -223,13 +225,18 @@ def _of_whole(halved: Callable[[Array], Array], chosen: Plan, start: Array, chun
     return weighted_values(halved, member, len(coalitions), chunk=chunk)
 
 
-def _variance(draws: Draws, correction: Array, weights: Array, n_draws: Array) -> Array:
-    """Return the weighted trace of the covariance of the mean of ``c (what is left - c . correction)``, ``(*t)``."""
+def _variance(draws: Draws, correction: Array, weights: Array, n_draws: Array, used: Array) -> Array:
+    """Return the weighted trace of the covariance of the mean of ``c (what is left - c . correction)``, ``(*t)``.
+
+    The fit has adapted to its own draws. ``used`` is how many of them that has cost, the trace of what maps them to
+    their fit, and the residuals are raised as in generalized cross-validation (Craven and Wahba 1979,
+    doi:10.1007/BF01404567): without that, few draws would seem to be almost exact.
+    """
     bias = draws.product - jnp.matmul(correction, draws.gram, precision=EXACT)
     square = jnp.sum(jnp.matmul(correction, draws.weighted_gram, precision=EXACT) * correction, axis=-1)
     square += draws.weighted_square - 2 * jnp.sum(correction * draws.weighted_product, axis=-1)
     spread = square - jnp.sum(jnp.broadcast_to(weights, bias.shape) * jnp.square(bias), axis=-1)
-    return jnp.where(n_draws > 1, jnp.maximum(spread, 0) / (n_draws - 1), jnp.nan)
+    return jnp.where(n_draws > 1, jnp.maximum(spread, 0) * n_draws / jnp.square(n_draws - used), jnp.nan)
 
 
 def _centered(coalition: Array, dtype: jnp.dtype) -> Array:

@@ -173,6 +173,17 @@ def test_the_fit_states_its_error(paired):
     np.testing.assert_allclose(values.sum(1), game[0][-1] - game[0][0], **tol(np.float32, terms=64, scale=4))
 
 
+def test_few_draws_do_not_seem_to_be_exact():
+    """16 pairs for 9 free values, 400 keys: the stated squared error is not below the true one, nor twice as large."""
+    game = random_game(10, seed=2)
+    values, stated = estimates(kernel_shap_with_diagnostics, 10, game, 400, n_samples=16)
+    want = np.asarray(run(shapley_exact, game[1], jnp.ones(10), **known(10, jnp.float32)))
+    squared = np.square(values - want).sum(1)
+    noise = LIMIT * (squared - stated).std(ddof=1) / 20
+    assert squared.mean() - noise <= stated.mean() <= 2 * squared.mean() + noise
+    assert noise < 0.5 * squared.mean()
+
+
 @pytest.mark.parametrize("divided", [False, True])
 @pytest.mark.parametrize("method", [shapley_sampling_with_diagnostics, kernel_shap_with_diagnostics])
 def test_the_error_is_that_of_the_map_whatever_the_size_of_segments(method, divided):
