@@ -33,24 +33,30 @@ from jaxplain.methods.guided_grad_cam import guided_grad_cam as guided_grad_cam
 from jaxplain.methods.guided_ig import guided_ig as guided_ig
 from jaxplain.methods.guided_ig import guided_ig_with_diagnostics as guided_ig_with_diagnostics
 from jaxplain.methods.hires_cam import hires_cam as hires_cam
-from jaxplain.methods.idgi import idgi as idgi
-from jaxplain.methods.idgi import idgi_with_diagnostics as idgi_with_diagnostics
 from jaxplain.methods.hsic import hsic as hsic
 from jaxplain.methods.hsic import hsic_with_diagnostics as hsic_with_diagnostics
+from jaxplain.methods.idgi import idgi as idgi
+from jaxplain.methods.idgi import idgi_with_diagnostics as idgi_with_diagnostics
 from jaxplain.methods.input_x_gradient import input_x_gradient as input_x_gradient
 from jaxplain.methods.integrated_gradients import integrated_gradients as integrated_gradients
 from jaxplain.methods.integrated_gradients import (
     integrated_gradients_with_diagnostics as integrated_gradients_with_diagnostics,
 )
+from jaxplain.methods.kernel_shap import kernel_shap as kernel_shap
+from jaxplain.methods.kernel_shap import kernel_shap_with_diagnostics as kernel_shap_with_diagnostics
 from jaxplain.methods.layer_cam import layer_cam as layer_cam
 from jaxplain.methods.lime import lime as lime
 from jaxplain.methods.lime import lime_with_diagnostics as lime_with_diagnostics
 from jaxplain.methods.lrp import lrp as lrp
 from jaxplain.methods.occlusion import occlusion as occlusion
+from jaxplain.methods.partition_shap import partition_shap as partition_shap
 from jaxplain.methods.rise import rise as rise
 from jaxplain.methods.rise import rise_with_diagnostics as rise_with_diagnostics
 from jaxplain.methods.score_cam import score_cam as score_cam
 from jaxplain.methods.shapley_cam import shapley_cam as shapley_cam
+from jaxplain.methods.shapley_exact import shapley_exact as shapley_exact
+from jaxplain.methods.shapley_sampling import shapley_sampling as shapley_sampling
+from jaxplain.methods.shapley_sampling import shapley_sampling_with_diagnostics as shapley_sampling_with_diagnostics
 from jaxplain.methods.smooth_grad_cam_pp import smooth_grad_cam_pp as smooth_grad_cam_pp
 from jaxplain.methods.smooth_grad_cam_pp import (
     smooth_grad_cam_pp_with_diagnostics as smooth_grad_cam_pp_with_diagnostics,
