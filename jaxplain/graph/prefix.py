@@ -16,8 +16,10 @@ import jax.numpy as jnp
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.gradient import pull_back
 from jaxplain.graph.affinity import AffineStep, Origin, affine_steps
+from jaxplain.graph.rewrite import without_fast_gradients
+from jaxplain.graph.speed import fast_actions
 from jaxplain.graph.trace import Traced, trace
-from jaxplain.graph.walk import Action, Site, evaluate
+from jaxplain.graph.walk import Action, OnRun, Site, evaluate
 
 Cut = tuple[Array, ...]
 Implementation = Literal["shared", "plain"]
@@ -69,7 +71,8 @@ def affine_prefix(f: Callable[[PyTree], PyTree], x: PyTree) -> AffinePrefix:
     the latest of several; without any such product the prefix is the identity.
 
     Args:
-        f: A score or any function of one example.
+        f: A score or any function of one example; of what ``with_fast_gradients`` returned, both parts have the fast
+            forms.
         x: One example, or its shape and dtype; both parts serve all examples of that shape.
 
     Returns:
@@ -81,14 +84,15 @@ def affine_prefix(f: Callable[[PyTree], PyTree], x: PyTree) -> AffinePrefix:
         >>> parts.prefix(jnp.ones(3))
         (Array([4., 4.], dtype=float32),)
     """
-    traced = trace(f, x)
+    original, fast = without_fast_gradients(f)
+    traced = trace(original, x)
     steps, left = affine_steps(traced)
     first = max((number for number, step in enumerate(steps, 1) if step.n_products), default=0)
     if not first or not left:
         return whole(f, x)
     cuts = {n: _cut(steps[n:], left, {step.site for step in steps[:n]}) for n in range(first, len(steps) + 1)}
     n_steps = min(cuts, key=lambda n: (sum(_bytes(traced, origin) for origin in cuts[n]), -n))
-    return _parted(traced, x, steps[:n_steps], cuts[n_steps])
+    return _parted(traced, x, steps[:n_steps], cuts[n_steps], fast)
 
 
 def whole(f: Callable[[PyTree], PyTree], x: PyTree) -> AffinePrefix:
@@ -140,14 +144,21 @@ def _bytes(traced: Traced, origin: Origin) -> int:
     return int(prod(aval.shape) * aval.dtype.itemsize)
 
 
-def _parted(traced: Traced, x: PyTree, steps: Sequence[AffineStep], cut: tuple[Origin, ...]) -> AffinePrefix:
+def _parted(
+    traced: Traced, x: PyTree, steps: Sequence[AffineStep], cut: tuple[Origin, ...], fast: bool
+) -> AffinePrefix:
     avals = [_aval(traced, origin) for origin in cut]
     shapes = tuple(jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals)
     beginning = traced.program._replace(
         outputs=(), equations=traced.program.equations[: 1 + max(step.site[0] for step in steps)]
     )
-    read: dict[Site, Action] = {site: _read for site, _ in cut if site}
     replace: dict[Site, Action] = {step.site: _replace(step) for step in steps}
+    read: dict[Site, Action] = {}
+    if fast:
+        inside = {site for site in replace if site not in {at for at, _ in cut}}
+        read = {site: action for site, action in fast_actions(traced).items() if _covers(action, site, inside)}
+        replace = fast_actions(traced, tapped=replace) | replace
+    read |= {site: _read for site, _ in cut if site}
 
     def prefix(x: PyTree) -> Cut:
         _, found = evaluate(beginning, traced.inputs(x), read)
@@ -168,6 +179,12 @@ def _parted(traced: Traced, x: PyTree, steps: Sequence[AffineStep], cut: tuple[O
         return traced.output(outputs)
 
     return AffinePrefix(prefix, rest, sum(step.n_products for step in steps), shapes)
+
+
+def _covers(action: Action, site: Site, sites: set[Site]) -> bool:
+    """Tell whether all equations of an action lie at some of these sites."""
+    positions = action.run.positions if isinstance(action, OnRun) else (site[-1],)
+    return all((*site[:-1], position) in sites for position in positions)
 
 
 def _read(run: Callable[..., list[Any]], inputs: Sequence[Any], port: PyTree) -> tuple[list[Any], PyTree]:
