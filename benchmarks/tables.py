@@ -115,6 +115,19 @@ def kernels(found: dict[str, Any]) -> str:
     return grid(("XLA ms / kernel ms", *kinds[:2], "backward in a loop"), rows, numbers=1)
 
 
+def native(found: dict[str, Any]) -> str:
+    """Return what the native distribution adds: milliseconds without and with it, of operations and of gradients."""
+    rows = []
+    for name, row in found.get("operations", {}).items():
+        kinds = (row[kind] for kind in ("forward", "backward"))
+        shown = ("{:.2f} / {:.2f} = ".format(*one["milliseconds"]) + cell(one["ratio"]) for one in kinds)
+        rows.append((name, *shown))
+    for name, row in found["networks"].items():
+        without, own = (1e3 * float(seconds) for seconds in _seconds(row, "xla", "native"))
+        rows.append((f"gradient of {name}", "", f"{without:.0f} / {own:.0f} = {cell(row['ratio'])}"))
+    return grid(("ms without / ms with", "forward", "backward, or the gradient"), rows, numbers=1)
+
+
 def against(found: dict[str, Any]) -> str:
     """Return the peers: their time over ours, and how far the maps agree."""
     head = ("network", "peer, method", "ours, s", "peer's, s", "peer / ours", "relative L2 of the maps")
@@ -152,6 +165,7 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "prefix": ("prefix", prefix),
     "smoothdiff": ("smoothdiff", smoothdiff),
     "kernels": ("kernels", kernels),
+    "native": ("native", native),
     "against": ("against", against),
     "against_native": ("against_native", against),
     "peers": ("against", peers),

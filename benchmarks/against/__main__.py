@@ -163,9 +163,6 @@ def main(results: Path = record.RESULTS) -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     run(chosen.networks, pairs_of(chosen.peers, chosen.methods), chosen, results)
-    for peer in chosen.peers:
-        for reason in getattr(import_module(f"benchmarks.against.{peer}"), "MISSING", {}).values():
-            print(f"not compared: {peer}, {reason}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@
   overlap overwrite each other there and add up here; compared are maps with its rule mended (``added_pooling``), timed
   is the rule as it is.
 - ``LRP`` is epsilon everywhere, which our preset ``captum`` follows; for networks without batch normalization.
-- ``FeatureAblation`` and ``KernelShap`` are peers of methods that jaxplain does not have yet (``MISSING``).
+- ``FeatureAblation`` takes the same segments, all channels of a pixel in one.
+- ``KernelShap`` draws its coalitions by chance, as ours does beyond those that it always evaluates: both evaluate the
+  network equally often, and the maps differ by their sampling errors.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 from unittest import mock
 
@@ -25,8 +28,10 @@ import torch
 from captum.attr import (
     LRP,
     DeepLift,
+    FeatureAblation,
     GuidedBackprop,
     IntegratedGradients,
+    KernelShap,
     LayerAttribution,
     LayerGradCam,
     NoiseTunnel,
@@ -40,13 +45,12 @@ from benchmarks.against.subjects import RANGE, Subject
 from benchmarks.against.torch_side import Explain, Open, Setting, separate
 from jaxplain.core.noise import noisy_copies
 from jaxplain.core.sampling import image_key
+from jaxplain.core.segments import grid_segments
 from jaxplain.engine.lift import id_words
 
 SIGMA = 0.15
-MISSING = {
-    "feature_ablation": "FeatureAblation: jaxplain has no ablation of given features yet",
-    "kernel_shap": "KernelShap: jaxplain has no KernelSHAP yet",
-}
+PLAYERS = (2, 3)
+"""Segments of ``KernelShap``, along the first two axes of space: few, so that few evaluations suffice."""
 
 
 def _plain(explain: Callable[[torch.nn.Module, Setting], Explain]) -> Callable[[int], Open]:
@@ -154,6 +158,60 @@ def _occlusion(samples: int) -> Open:
     return open_peer
 
 
+def _ablation(samples: int) -> Open:
+    @contextmanager
+    def open_peer(subject: Subject, setting: Setting) -> Iterator[Explain]:
+        method = FeatureAblation(setting.network(subject.original))
+        segments = torch.from_numpy(_segments(subject, samples))[None, None]
+
+        @torch.inference_mode()
+        def explain(x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            together = max(1, setting.inner // len(x))
+            mask = segments.to(x.device)
+            return method.attribute(x, 0.0, target=labels, feature_mask=mask, perturbations_per_eval=together)
+
+        yield explain
+
+    return open_peer
+
+
+def _kernel_shap(samples: int) -> Open:
+    @contextmanager
+    def open_peer(subject: Subject, setting: Setting) -> Iterator[Explain]:
+        method = KernelShap(setting.network(subject.original))
+        segments = torch.from_numpy(_players(subject))[None, None]
+
+        def explain(x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            maps = [
+                method.attribute(
+                    one[None],
+                    0.0,
+                    target=label,
+                    feature_mask=segments.to(x.device),
+                    n_samples=samples,
+                    perturbations_per_eval=setting.inner,
+                )
+                for one, label in zip(x, labels, strict=True)
+            ]
+            return torch.cat(maps)
+
+        yield explain
+
+    return open_peer
+
+
+def _segments(subject: Subject, samples: int) -> np.ndarray:
+    """Return a grid of about so many segments."""
+    space = subject.images.shape[1:-1]
+    along = max(1, round(samples ** (1 / len(space))))
+    return grid_segments(space, (along,) * len(space))
+
+
+def _players(subject: Subject) -> np.ndarray:
+    space = subject.images.shape[1:-1]
+    return grid_segments(space, PLAYERS + (1,) * (len(space) - 2))
+
+
 @contextmanager
 def _deeplift(subject: Subject, setting: Setting) -> Iterator[Explain]:
     method = DeepLift(separate(setting.network(subject.original)))
@@ -239,6 +297,30 @@ PAIRS = (
             "stride": _window(subject, samples),
         },
         cost="windows",
+        inner=True,
+    ),
+    Pair(
+        "captum",
+        "feature_ablation",
+        "FeatureAblation",
+        _ablation,
+        lambda subject, samples: {**_zero(subject, samples), "segments": _segments(subject, samples)},
+        cost="windows",
+        inner=True,
+    ),
+    Pair(
+        "captum",
+        "kernel_shap",
+        "KernelShap",
+        _kernel_shap,
+        lambda subject, samples: {
+            **_zero(subject, samples),
+            "segments": _players(subject),
+            "n_samples": max(2, samples - 2 * prod(PLAYERS)),
+            "whole": False,
+        },
+        cost="windows",
+        differs="coalitions drawn by chance: equal up to the sampling errors of both",
         inner=True,
     ),
     Pair(

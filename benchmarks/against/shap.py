@@ -1,10 +1,10 @@
 """shap's side of the pairs.
 
 ``GradientExplainer`` estimates expected gradients: the gradient at random points between the example and a random
-background, times the displacement. jaxplain has no expected gradients yet (``MISSING``). With a background of one image
-their expectation is integrated gradients from it, so that both compute the same quantity from as many gradients, shap
-by chance and we by quadrature; its maps then agree up to its sampling error. It is asked for the highest-ranked class
-alone, which is every image's label here.
+background, times the displacement. Ours draw other points, so that maps agree up to the sampling errors of both. With a
+background of one image the expectation is integrated gradients from it: both compute the same quantity from as many
+gradients, shap by chance and we by quadrature. It is asked for the highest-ranked class alone, which is every image's
+label here.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,19 @@ from benchmarks.against.pair import Pair
 from benchmarks.against.subjects import Subject
 from benchmarks.against.torch_side import Explain, Open, Setting
 
-MISSING = {"expected_gradients": "GradientExplainer: jaxplain has no expected gradients yet"}
+BACKGROUNDS = 4
 
 
-def _expected(samples: int) -> Open:
+def _background(subject: Subject, n: int) -> np.ndarray:
+    """Return gray images, from black at the first on."""
+    levels = np.arange(n, dtype=np.float32).reshape(n, *[1] * (subject.images.ndim - 1)) / n
+    return np.broadcast_to(levels, (n, *subject.images.shape[1:])).copy()
+
+
+def _expected(samples: int, n: int = BACKGROUNDS) -> Open:
     @contextmanager
     def open_peer(subject: Subject, setting: Setting) -> Iterator[Explain]:
-        background = torch.zeros_like(setting.tensor(subject.images[:1]), device=setting.device)
+        background = setting.tensor(_background(subject, n)).to(setting.device)
         explainer = shap.GradientExplainer(setting.network(subject.original), background, batch_size=setting.inner)
 
         def explain(x: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
@@ -39,9 +45,19 @@ def _expected(samples: int) -> Open:
 PAIRS = (
     Pair(
         "shap",
+        "expected_gradients",
+        "GradientExplainer",
+        _expected,
+        lambda subject, samples: {"background": _background(subject, BACKGROUNDS), "n_samples": samples},
+        cost="samples",
+        differs="other random points: equal up to the sampling errors of both",
+        inner=True,
+    ),
+    Pair(
+        "shap",
         "integrated_gradients",
         "GradientExplainer, background of one",
-        _expected,
+        lambda samples: _expected(samples, 1),
         lambda subject, samples: {"baseline": np.zeros(subject.images.shape[1:], np.float32), "n_steps": samples},
         cost="samples",
         differs="random points on the path there, quadrature here: equal up to its sampling error",

@@ -94,6 +94,7 @@ def test_kept_pixels_stay_and_noise_lies_on_hidden_ones_alone():
     np.testing.assert_allclose(noisy[3:] - quiet[3:], want[3:], **tol(np.float32, scale=10.0))
 
 
+@pytest.mark.slow
 def test_a_batch_of_masks_is_a_loop_and_derivatives_exist(x64):
     x = jnp.asarray(np.random.default_rng(4).normal(size=(5, 5, 1)))
     kept = jnp.asarray(np.random.default_rng(5).uniform(size=(3, 5, 5, 1)) < 0.5)

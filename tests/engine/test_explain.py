@@ -35,7 +35,24 @@ def test_batch_and_chunk_change_rounding_only_on_smooth_networks(name):
         np.testing.assert_allclose(got, want, **tol(np.float32, terms=5, scale=float(np.abs(want).max()), safety=64))
 
 
-@pytest.mark.parametrize("name", sorted(name for name in METHODS if not METHODS[name].notes.get("needs_attention")))
+OF_EACH_KIND = {
+    "gradient",
+    "integrated_gradients",
+    "smoothgrad",
+    "guided_backprop",
+    "grad_cam",
+    "lrp",
+    "deeplift",
+    "rise",
+}
+ON_RELU = [
+    pytest.param(name, marks=[] if name in OF_EACH_KIND else pytest.mark.slow)
+    for name in sorted(METHODS)
+    if not METHODS[name].notes.get("needs_attention")
+]
+
+
+@pytest.mark.parametrize("name", ON_RELU)
 def test_batch_and_chunk_on_relu_networks(name):
     """A gate at zero may flip, so the bound is on the 99th percentile of the relative L2 difference: 1e-2."""
     x, model = images(64), relu_network()

@@ -129,7 +129,8 @@ def maps(name, form):
 
     def explain(model, x):
         keywords = example_keywords(entry, x)
-        near = {"baseline": 0.1 * x, "background": jnp.stack([0.1 * x, 0.4 * x])}  # where it takes the same branch
+        # Where the network takes the same branch.
+        near = {"baseline": 0.1 * x, "background": jnp.stack([0.1 * x, 0.4 * x]), "low": 0.1 * x, "high": 1.5 * x}
         keywords |= {word: value for word, value in near.items() if word in keywords}
         return entry.function(Score(model, Logits(jnp.array([0, 2, 3]))), x, **keywords)
 

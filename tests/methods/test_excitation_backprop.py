@@ -100,6 +100,7 @@ def test_averages_share_and_factors_pass_on():
     np.testing.assert_allclose(got, x / 8, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_operations_without_a_rule_are_refused_or_keep_their_derivative():
     f = Score(NETWORKS["vit"].model("bare"), Logit(1))
     x = jnp.asarray(NETWORKS["vit"].images(1)[0])

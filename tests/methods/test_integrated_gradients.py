@@ -122,6 +122,7 @@ def ranks(values):
     return np.argsort(np.argsort(values))
 
 
+@pytest.mark.slow
 def test_the_difference_of_nested_rules_predicts_the_error_of_a_map_and_the_gap_does_not():
     """Trapezoids of 5, 9, 17 and 33 nodes, each containing the one before, on 16 images under a network with ReLU.
 

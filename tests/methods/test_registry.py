@@ -5,11 +5,26 @@ import pytest
 import jaxplain.methods  # noqa: F401  (fills the registry)
 from jaxplain._registry import METHODS
 from jaxplain.testing.axioms import check_axiom
-from jaxplain.testing.promises import PROMISES, network_for
+from jaxplain.testing.promises import PROMISES, agrees_under_jit_and_vmap, network_for
+
+RELATIVES = {
+    *("grad_cam_pp", "xgrad_cam", "hires_cam", "layer_cam", "eigen_grad_cam", "shapley_cam"),  # of grad_cam
+    *("deconvnet", "gradient_rollout", "smoothgrad_squared", "excitation_backprop"),
+}
+"""Methods that differ from another in a formula alone: the short suite holds them to one promise."""
+CELLS = [
+    pytest.param(
+        name,
+        promise,
+        id=f"{name}-{promise.__name__}",
+        marks=pytest.mark.slow if name in RELATIVES and promise is not agrees_under_jit_and_vmap else [],
+    )
+    for name in sorted(METHODS)
+    for promise in PROMISES
+]
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize(("name", "promise"), CELLS)
 def test_promise(name, promise):
     promise(METHODS[name], network_for(METHODS[name]))
 

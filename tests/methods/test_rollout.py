@@ -184,6 +184,7 @@ def test_three_axes_of_space():
     np.testing.assert_allclose(methods.attention_rollout(f, x, upsample=None), jnp.full((2, 2, 2), 1 / 18), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_half_precision_is_summed_wider(name):
     model, x = attention_network(), jnp.asarray(images(1)[0])

@@ -113,6 +113,7 @@ def test_reported_error_is_that_of_repetitions(average):
     np.testing.assert_allclose(np.mean(figures["stderr"]), scatter, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_form_with_diagnostics_has_the_same_map():
     def f(x):
         return curved(x) * jnp.array([1.0, -0.5])

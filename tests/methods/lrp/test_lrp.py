@@ -25,6 +25,7 @@ def random(shape, seed):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
+@pytest.mark.slow
 def test_without_a_stabilizer_it_is_input_times_gradient_on_relu_networks(x64):
     f, x = Score(in_float64(relu_network()), Logits(jnp.array([1, 3]))), jnp.asarray(images(1)[0], jnp.float64)
     want = input_x_gradient(f, x)
