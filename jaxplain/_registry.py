@@ -191,11 +191,11 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
 
     Args:
         axioms: Axioms that it satisfies, from ``AXIOMS``.
-        notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated and differentiated, as it is
-            or by rules, so its gradients may be rewritten for speed. ``fills=True``: the baseline may be a fill, which
-            depends on what is hidden (``jaxplain.core.imputation``). ``needs_relu=True``: a network without ReLU is
-            refused, ``needs_attention=True``: one without self-attention. ``rules=`` is a function
-            ``(f, x, **context)`` that returns the method's composite, for the audit.
+        notes: Facts for the engine. ``plain_gradient=True``: the score is only evaluated, differentiated, as it is
+            or by rules, and read at layers, so its gradients may be rewritten for speed. ``fills=True``: the baseline
+            may be a fill, which depends on what is hidden (``jaxplain.core.imputation``). ``needs_relu=True``: a
+            network without ReLU is refused, ``needs_attention=True``: one without self-attention. ``rules=`` is a
+            function ``(f, x, **context)`` that returns the method's composite, for the audit.
 
     Raises:
         TypeError: The signature leaves the vocabulary, or the name is taken; at import.

@@ -203,8 +203,7 @@ def _kernel_shap(samples: int) -> Open:
 def _segments(subject: Subject, samples: int) -> np.ndarray:
     """Return a grid of about so many segments."""
     space = subject.images.shape[1:-1]
-    along = max(1, round(samples ** (1 / len(space))))
-    return grid_segments(space, (along,) * len(space))
+    return grid_segments(space, (_along(subject, samples),) * len(space))
 
 
 def _players(subject: Subject) -> np.ndarray:
@@ -242,9 +241,12 @@ def added_pooling(
 
 def _window(subject: Subject, samples: int) -> tuple[int, ...]:
     """Return the size of windows of which about so many cover the image without overlap."""
-    space = subject.images.shape[1:-1]
-    along = max(1, round(samples ** (1 / len(space))))
-    return tuple(-(-size // along) for size in space)
+    return tuple(-(-size // _along(subject, samples)) for size in subject.images.shape[1:-1])
+
+
+def _along(subject: Subject, samples: int) -> int:
+    """Return how many parts along each axis of space make about so many in all."""
+    return max(1, round(samples ** (1 / (subject.images.ndim - 2))))
 
 
 def _normalized(network: torch.nn.Module) -> bool:

@@ -3,7 +3,6 @@
 All are in the units of the network's input, that is after ``[input]``.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplain._errors import InputError, unknown
+from jaxplain.cli.arrays import load_array, sha256
 from jaxplain.cli.paths import resolved
 from jaxplain.core.baselines import Baseline, Blur, ChannelMean, Constant, Noise
 from jaxplain.core.imputation import NoisyLinear
@@ -63,15 +63,10 @@ def _per_channel(value: Any, shape: tuple[int, ...], where: str) -> tuple[Baseli
 
 
 def _image(path: str, shape: tuple[int, ...], where: str) -> tuple[Baseline, Any]:
-    try:
-        image = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{where}: {path} does not exist; check the path.") from None
-    except ValueError as error:
-        raise InputError(f"{where}: {path} is no .npy array ({error}); save it with numpy.save.") from error
+    image = load_array(path, where)
     if image.shape != shape or image.dtype.kind not in "biuf" or not np.isfinite(image).all():
         raise InputError(
             f"{where}: {path} holds {image.dtype} of shape {image.shape}; expected finite numbers of shape {shape}."
         )
     values = np.ascontiguousarray(image, np.float32)
-    return Constant(jnp.asarray(values)), {"sha256": hashlib.sha256(values.tobytes()).hexdigest()}
+    return Constant(jnp.asarray(values)), {"sha256": sha256(values)}

@@ -26,9 +26,8 @@ from jaxplain.core.score import Score
 from jaxplain.core.targets import Target
 from jaxplain.engine.context import resolved, traced_context
 from jaxplain.engine.explain import explain
-from jaxplain.engine.lift import clean_pass, id_words, image_axes, select_images
+from jaxplain.engine.lift import clean_pass, id_words, image_axes, in_fast_forms, select_images
 from jaxplain.engine.precision import at_precision
-from jaxplain.graph.rewrite import with_fast_gradients
 from jaxplain.io.sources.base import Rows, Source
 
 RIVALS = ("gauss_legendre", "midpoint", "non_uniform")
@@ -140,9 +139,7 @@ def _deviations(
 ) -> Array:
     def one(image: tuple[Target, Array, Array]) -> Array:
         target, example, own = image
-        f: Any = Score(score.model, target)
-        if jax.default_backend() == "cpu":
-            f = with_fast_gradients(f)
+        f = in_fast_forms(Score(score.model, target))
         start = resolved(baseline, example, image_key(key, own))
         return path_deviations(f, example, baseline=start, n_points=n_points, chunk=chunk)
 

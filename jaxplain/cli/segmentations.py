@@ -1,6 +1,5 @@
 """Stacks of segment maps as a job writes them: ``{grids = [[4, 4], [8, 8]]}``, or a ``.npy`` file; for all images."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxplain._errors import InputError
-from jaxplain.cli.segments import load_labels
+from jaxplain.cli.arrays import labels_spec, load_array
+from jaxplain.cli.paths import resolved
 from jaxplain.core.regions import Segmentations, as_segmentations
 from jaxplain.core.segments import grid_segments
 
@@ -29,10 +29,8 @@ def read_segmentations(
         InputError: Neither of these, or it does not fit the images.
     """
     if isinstance(value, str) and value.lower().endswith(".npy"):
-        labels = load_labels(value, folder, where)
-        found = as_segmentations(where, labels, shape[:-1])
-        content = np.ascontiguousarray(labels, np.int32)
-        return found, {"shape": list(content.shape), "sha256": hashlib.sha256(content.tobytes()).hexdigest()}
+        labels = load_array(resolved(folder, value), where)
+        return as_segmentations(where, labels, shape[:-1]), labels_spec(labels)
     grids = value.get("grids") if isinstance(value, Mapping) and set(value) == {"grids"} else None
     if not isinstance(grids, list | tuple) or not grids or not all(_is_grid(cells) for cells in grids):
         raise InputError(

@@ -1,13 +1,11 @@
 """Segments as a job writes them: ``{grid = [8, 8]}``, or the path of a ``.npy`` file; the same for all images."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxplain._errors import InputError
+from jaxplain.cli.arrays import labels_spec, load_array
 from jaxplain.cli.paths import resolved
 from jaxplain.core.segments import Segments, as_segments, grid_segments
 
@@ -26,10 +24,8 @@ def read_segments(value: Any, shape: tuple[int, ...], folder: Path, where: str) 
         InputError: Neither of these, or it does not fit the images.
     """
     if isinstance(value, str) and value.lower().endswith(".npy"):
-        labels = load_labels(value, folder, where)
-        found = as_segments(where, labels, shape)
-        content = np.ascontiguousarray(labels, np.int32)
-        return found, {"shape": list(content.shape), "sha256": hashlib.sha256(content.tobytes()).hexdigest()}
+        labels = load_array(resolved(folder, value), where)
+        return as_segments(where, labels, shape), labels_spec(labels)
     if not isinstance(value, Mapping) or set(value) != {"grid"}:
         raise InputError(f"{where} = {value!r}; write {{grid = [8, 8]}} or the path of a .npy file of whole numbers.")
     cells = value["grid"]
@@ -41,18 +37,3 @@ def read_segments(value: Any, shape: tuple[int, ...], folder: Path, where: str) 
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return as_segments(where, labels, shape), {"grid": list(cells)}
-
-
-def load_labels(value: str, folder: Path, where: str) -> np.ndarray:
-    """Return the array of a ``.npy`` file.
-
-    Raises:
-        InputError: There is none.
-    """
-    path = resolved(folder, value)
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except FileNotFoundError:
-        raise InputError(f"{where}: {path} does not exist; check the path.") from None
-    except ValueError as error:
-        raise InputError(f"{where}: {path} is no .npy array ({error}); save it with numpy.save.") from error

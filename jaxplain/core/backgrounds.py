@@ -1,11 +1,13 @@
 """Background sets: examples that stand for what the network sees elsewhere, ``(n, *in)``."""
 
+import numpy as np
+
 from jaxplain._errors import InputError
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.sampling import mean, reduce_over
 
 
-def check_background(where: str, background: Array, shape: tuple[int, ...]) -> None:
+def check_background(where: str, background: Array | np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse what is no set of examples.
 
     Args:

@@ -24,6 +24,16 @@ class Baseline(Protocol):
         ...
 
 
+def like_example(baseline: Array | float, x: Array) -> Array:
+    """Return a baseline in the shape and dtype of the example.
+
+    Args:
+        baseline: A number, or an array that broadcasts against the example.
+        x: The example.
+    """
+    return jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+
+
 @pytree
 class Constant:
     """One value everywhere, one per channel, or a whole image, such as the data set's mean image.

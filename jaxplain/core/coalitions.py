@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.imputation import Fill, fill_of
-from jaxplain.core.sampling import reduce_over, total, wide
+from jaxplain.core.sampling import reduce_over, relative_norm, total, wide
 from jaxplain.core.segments import Segments, entries, show, spread
 
 Game = Callable[[Array], Array]
@@ -105,4 +105,4 @@ def relative_error(values: Array, squared_error: Array, weights: Array) -> Array
         weights: ``square_weights``.
     """
     size = jnp.sum(jnp.square(values) * jnp.broadcast_to(weights.astype(values.dtype), values.shape), axis=-1)
-    return jnp.where(squared_error == 0, 0, jnp.sqrt(squared_error) / jnp.sqrt(size))
+    return relative_norm(squared_error, size)

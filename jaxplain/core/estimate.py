@@ -15,7 +15,7 @@ from jaxplain._errors import InputError
 from jaxplain._registry import Diagnosed, Rounds, find_method, put_entry
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.noise import relative_standard_error
-from jaxplain.core.sampling import Moments, Reducer, continue_over, moments, reduce_over
+from jaxplain.core.sampling import Moments, Reducer, continue_over, moments, reduce_over, relative_norm
 
 F = TypeVar("F", bound=Callable[..., "Estimate"])
 
@@ -219,5 +219,4 @@ def totals(where: str, first: int, most: int, *, nested: bool) -> tuple[int, ...
 
 def _relative_change(now: Array, before: Array, score_ndim: int) -> Array:
     over = tuple(range(score_ndim, now.ndim))
-    change = jnp.sqrt(jnp.sum(jnp.square(now - before), axis=over))
-    return jnp.where(change == 0, 0.0, change / jnp.sqrt(jnp.sum(jnp.square(now), axis=over)))
+    return relative_norm(jnp.sum(jnp.square(now - before), axis=over), jnp.sum(jnp.square(now), axis=over))

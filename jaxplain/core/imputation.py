@@ -15,6 +15,7 @@ from jax.scipy.sparse.linalg import cg
 from jaxplain._errors import InputError, InputTypeError
 from jaxplain._pytree import pytree
 from jaxplain._typing import Array
+from jaxplain.core.baselines import like_example
 from jaxplain.core.maps import divide
 from jaxplain.core.sampling import wide
 
@@ -35,7 +36,7 @@ def fill_of(baseline: Array | Fill, x: Array) -> Fill:
     """
     if callable(baseline):
         return baseline
-    fixed = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    fixed = like_example(baseline, x)
     return lambda kept: fixed
 
 

@@ -13,6 +13,7 @@ from jax import lax
 from jaxplain._errors import InputError, InputTypeError
 from jaxplain._pytree import pytree
 from jaxplain._typing import Array, ScoreFn
+from jaxplain.core.baselines import like_example
 from jaxplain.core.gradient import input_gradient, scale_maps
 from jaxplain.core.sampling import DEFAULT_CHUNK, wide
 
@@ -143,7 +144,7 @@ def path_deviations(f: ScoreFn, x: Array, *, baseline: Array, n_points: int = 12
                [-0.25,  0.25]], dtype=float32)
     """
     pull, dtype = input_gradient(f), wide(x).dtype
-    baseline = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    baseline = like_example(baseline, x)
     low, high = wide(baseline), wide(x)
 
     def scaled(t: Array) -> Array:

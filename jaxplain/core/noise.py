@@ -8,7 +8,7 @@ from jax.scipy.special import ndtri
 from jaxplain._typing import Array, ScoreFn
 from jaxplain.core.gradient import input_gradient
 from jaxplain.core.ops import noise_fold
-from jaxplain.core.sampling import Moments, sample_key, wide
+from jaxplain.core.sampling import Moments, relative_norm, sample_key, wide
 
 
 def noisy_copies(x: Array, key: Array, sigma: Array | float) -> Callable[[Array], Array]:
@@ -52,9 +52,7 @@ def relative_standard_error(moments: Moments, map_axes: int) -> Array:
     over = tuple(range(-map_axes, 0))
     count = moments.n.astype(moments.mean.dtype)
     variance_of_mean = jnp.sum(moments.m2, axis=over) / ((count - 1) * count)
-    size = jnp.sqrt(jnp.sum(jnp.square(moments.mean), axis=over))
-    error = jnp.sqrt(variance_of_mean)
-    return jnp.where((error == 0) & (count > 1), 0.0, error / size)
+    return relative_norm(variance_of_mean, jnp.sum(jnp.square(moments.mean), axis=over))
 
 
 def spread_in_range(

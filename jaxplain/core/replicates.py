@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxplain._typing import Array
 from jaxplain.core.maps import divide
+from jaxplain.core.sampling import relative_norm
 
 REPLICATES = 8
 """How many there are; sample i belongs to the replicate ``i % REPLICATES``."""
@@ -74,5 +75,5 @@ def relative_error(found: Ratio, map_axes: int) -> Array:
         map_axes: Number of axes of one map.
     """
     over = tuple(range(-map_axes, 0))
-    size, error = (jnp.sqrt(jnp.sum(jnp.square(values), axis=over)) for values in found)
-    return jnp.where(error == 0, 0.0, error / size)
+    size, error = (jnp.sum(jnp.square(values), axis=over) for values in found)
+    return relative_norm(error, size)

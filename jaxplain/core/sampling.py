@@ -257,6 +257,16 @@ def magnitude(values: Array) -> Array:
     return jnp.where(largest == 0, 1, largest)
 
 
+def relative_norm(squared_error: Array, squared_size: Array) -> Array:
+    """Return the norm of an error over that of a map, from their squares; zero where there is no error.
+
+    Args:
+        squared_error: Sum of the squared errors of a map's entries, per score.
+        squared_size: Sum of the squared entries.
+    """
+    return jnp.where(squared_error == 0, 0.0, jnp.sqrt(squared_error) / jnp.sqrt(squared_size))
+
+
 def _like(valid: Array, value: Array) -> Array:
     return valid.reshape(valid.shape + (1,) * (value.ndim - 1))
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxplain._errors import InputError, InputTypeError
 from jaxplain._pytree import pytree, static
 from jaxplain._typing import Array, PyTree
+from jaxplain.core.backgrounds import check_background
 from jaxplain.core.baselines import Constant
 from jaxplain.core.nodes import check_nodes
 from jaxplain.core.regions import Segmentations, as_segmentations
@@ -67,11 +68,7 @@ def _fitting(where: str, name: str, value: Any, shape: tuple[int, ...]) -> Any:
 def _background(where: str, value: Any, shape: tuple[int, ...]) -> "Shared":
     """Return a background set, the same for all images."""
     array = np.asarray(value, np.float32) if not isinstance(value, jax.Array) else value
-    if array.ndim != len(shape) + 1 or array.shape[1:] != shape or not len(array):
-        raise InputError(
-            f"{where}: background of shape {array.shape} is no set of examples of shape {shape}; pass (n, *in) with "
-            "n at least 1."
-        )
+    check_background(where, array, shape)
     return Shared(jnp.asarray(array))
 
 

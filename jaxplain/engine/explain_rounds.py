@@ -37,11 +37,10 @@ def explain_in_rounds(
     def take_round(number: int, rows: np.ndarray, state: PyTree) -> None:
         score, x, words, arguments = batches.of(rows)
         found = round_batch(score, x, words, key, arguments, state, *schedule.span(number), program=program)
-        met, last = schedule.met(found, len(rows)), number + 1 == len(schedule.totals)
-        queue.put(number + 1, Waiting(rows, found.state), np.flatnonzero(~met & (not last)))
-        done = np.flatnonzero(met | last)
-        maps[rows[done]] = np.asarray(found.map)[done]
-        missed.extend(np.asarray(found.error)[np.flatnonzero(~met & last)].tolist())
+        verdict = schedule.judge(number, found, np.ones(len(rows), bool))
+        queue.put(number + 1, Waiting(rows, found.state), verdict.goes_on)
+        maps[rows[verdict.done]] = np.asarray(found.map)[verdict.done]
+        missed.extend(verdict.missed)
 
     def go_on(*, rest: bool) -> None:
         while (taken := queue.take(rest=rest)) is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -63,6 +63,22 @@ class Stopping:
         return cls(tolerance, BUDGET if budget is None else budget)
 
 
+class Verdict(NamedTuple):
+    """What follows for the images of a batch from a round.
+
+    Args:
+        met: Which are within the tolerance.
+        goes_on: Numbers of those that have another round.
+        done: Numbers of all others.
+        missed: The errors of those that are done above the tolerance.
+    """
+
+    met: np.ndarray
+    goes_on: np.ndarray
+    done: np.ndarray
+    missed: list[float]
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The rounds of a method.
@@ -81,9 +97,18 @@ class Schedule:
         """Return the number of a round's first sample, and the number after its last."""
         return np.int32(self.totals[number - 1] if number else 0), np.int32(self.totals[number])
 
-    def met(self, found: Round, n: int) -> np.ndarray:
-        """Return which of the first n images of a batch are within the tolerance."""
-        return np.asarray(found.error)[:n] <= self.stopping.tolerance
+    def judge(self, number: int, found: Round, good: np.ndarray) -> "Verdict":
+        """Tell who goes on after a round: images above the tolerance, while the budget lasts.
+
+        Args:
+            number: The round.
+            found: What the device made of a batch.
+            good: Which of its first images, without padding, can be explained at all.
+        """
+        errors, last = np.asarray(found.error)[: len(good)], number + 1 == len(self.totals)
+        met = good & (errors <= self.stopping.tolerance)
+        goes_on = good & ~met & (not last)
+        return Verdict(met, np.flatnonzero(goes_on), np.flatnonzero(~goes_on), errors[good & ~met & last].tolist())
 
     def evaluations(self, number: int) -> int:
         """Return the evaluations that an image has had after a round."""

@@ -67,20 +67,18 @@ class ShardRounds:
             good: Which of them can be explained at all.
         """
         schedule = self._step.schedules[name]
-        last = number + 1 == len(schedule.totals)
-        met = schedule.met(found, len(good)) & good
-        goes_on = good & ~met & (not last)
-        self._queues[name].put(number + 1, images._replace(state=found.state), np.flatnonzero(goes_on))
-        done = np.flatnonzero(~goes_on)
+        verdict = schedule.judge(number, found, good)
+        self._queues[name].put(number + 1, images._replace(state=found.state), verdict.goes_on)
+        self.missed[name] += verdict.missed
+        done = verdict.done
         if not len(done):
             return
-        self.missed[name] += np.asarray(found.error)[np.flatnonzero(good & ~met & last)].tolist()
         rows, maps = images.row[done], np.asarray(found.map)[done]
         figures = {figure: np.asarray(values)[done] for figure, values in found.figures.items()}
         settled: Any = {name: (maps, figures)}
         self._shard.put_figures(rows, settled, good[done])
         evaluations = np.where(good[done], schedule.evaluations(number), 0)
-        self._shard.put_stopped(name, rows, evaluations, met[done])
+        self._shard.put_stopped(name, rows, evaluations, verdict.met[done])
         if self._plan.store == "none":
             self._done[name].append((rows, maps, images.label[done], images.prediction[done], good[done]))
         else:

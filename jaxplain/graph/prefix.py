@@ -155,7 +155,7 @@ def _parted(
     replace: dict[Site, Action] = {step.site: _replace(step) for step in steps}
     read: dict[Site, Action] = {}
     if fast:
-        inside = {site for site in replace if site not in {at for at, _ in cut}}
+        inside = set(replace) - {site for site, _ in cut}
         read = {site: action for site, action in fast_actions(traced).items() if _covers(action, site, inside)}
         replace = fast_actions(traced, tapped=replace) | replace
     read |= {site: _read for site, _ in cut if site}

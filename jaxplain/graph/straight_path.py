@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxplain._typing import Array, ScoreFn
+from jaxplain.core.baselines import like_example
 from jaxplain.core.gradient import scale_maps
 from jaxplain.core.nodes import Nodes
 from jaxplain.core.paths import between
@@ -45,7 +46,7 @@ class StraightPath:
             implementation: "shared", "plain" or None, see ``jaxplain.graph.prefix.prefix_for_sums``.
         """
         parts = prefix_for_sums(f, x, implementation)
-        baseline = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+        baseline = like_example(baseline, x)
         return cls(parts, x, baseline, parts.prefix(baseline), parts.prefix(x))
 
     def at(self, t: Array) -> Cut:

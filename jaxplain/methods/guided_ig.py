@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, Fraction, ScoreFn
+from jaxplain.core.baselines import like_example
 from jaxplain.core.gradient import scale_maps
 from jaxplain.core.ops import rank
 from jaxplain.core.paths import between, completeness_gap
@@ -62,7 +63,7 @@ def guided_ig(
         >>> guided_ig(square, jnp.array([3.0, 3.0]), baseline=jnp.zeros(2), max_dist=0.0).round(2)
         Array([54., 27.], dtype=float32)
     """
-    start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    start = like_example(baseline, x)
     way = lax.stop_gradient(jnp.abs(wide(x) - wide(start)))
     whole = jnp.sum(way)
     weight = way / jnp.where(whole == 0, 1, whole)
@@ -158,5 +159,5 @@ def guided_ig_with_diagnostics(
         True
     """
     attribution = guided_ig(f, x, baseline=baseline, n_steps=n_steps, fraction=fraction, max_dist=max_dist)
-    start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    start = like_example(baseline, x)
     return attribution, {"gap": completeness_gap(attribution, f(x) - f(start))}

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, PyTree, ScoreFn
+from jaxplain.core.baselines import like_example
 from jaxplain.core.gradient import per_target, pull_back
 from jaxplain.core.ops import add_up
 from jaxplain.core.paths import between, completeness_gap
@@ -49,7 +50,7 @@ def idgi(
         >>> idgi(lambda x: 2 * x[0] + x[1], jnp.array([1.0, 3.0]), baseline=jnp.zeros(2), n_steps=4).round(4)
         Array([4., 1.], dtype=float32)
     """
-    start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    start = like_example(baseline, x)
 
     def node(i: Array) -> tuple[Array, Array]:
         score, pull = jax.vjp(f, between(start, x, i.astype(wide(x).dtype) / n_steps))
@@ -118,5 +119,5 @@ def idgi_with_diagnostics(
         -0.5
     """
     attribution = idgi(f, x, baseline=baseline, n_steps=n_steps, chunk=chunk)
-    start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    start = like_example(baseline, x)
     return attribution, {"gap": completeness_gap(attribution, f(x) - f(start))}

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import Diagnosed, method, with_diagnostics
 from jaxplain._typing import Count, ScoreFn
+from jaxplain.core.baselines import like_example
 from jaxplain.core.estimate import Estimate, in_rounds
 from jaxplain.core.gradient import scale_maps
 from jaxplain.core.nested import nested_trapezoid
@@ -126,7 +127,7 @@ def integrated_gradients_with_diagnostics(
         chunk=chunk,
         implementation=implementation,
     )
-    start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+    start = like_example(baseline, x)
     return attribution, {"gap": completeness_gap(attribution, f(x) - f(start))}
 
 
