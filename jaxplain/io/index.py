@@ -1,4 +1,4 @@
-"""The index of a folder of images: id, size, time, label and path of each, made once by ``jaxplain index DIR``.
+"""The index of images in files: id, size, time, label and path of each, made once by ``jaxplain index``.
 
 Paths are kept as bytes, whatever they hold; the file is a ``.npz`` of plain arrays. The fingerprint covers paths, sizes
 and times, so a changed folder is noticed.
@@ -27,8 +27,44 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class Members:
+    """Where images lie inside archives.
+
+    Args:
+        shard: Number of the archive of each image.
+        offset: Position of its first byte there.
+        shards: Names of the archives.
+        shard_size: Their sizes.
+    """
+
+    shard: np.ndarray
+    offset: np.ndarray
+    shards: Names
+    shard_size: np.ndarray
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The arrays, as they are stored."""
+        blob, offsets = self.shards.parts
+        own = {"shard": self.shard, "offset": self.offset, "shard_size": self.shard_size}
+        return own | {"shards": blob, "shards_offsets": offsets}
+
+    def sound(self, size: np.ndarray) -> bool:
+        """Tell whether every image, of these sizes, lies inside an archive that there is."""
+        n, own = len(self.shards), (self.shard, self.offset)
+        if not self.shards.sound or self.shard_size.shape != (n,) or any(one.shape != size.shape for one in own):
+            return False
+        if any(one.dtype != np.int64 for one in (*own, self.shard_size, size)):
+            return False
+        if len(size) and not (self.shard.min() >= 0 and self.shard.max() < n):
+            return False
+        ends = self.shard_size[self.shard] - self.offset
+        return bool((self.offset >= 0).all() and (size >= 0).all() and (size <= ends).all())
+
+
+@dataclass(frozen=True)
 class Index:
-    """What is known about every image of a source, in the order of its rows."""
+    """What is known about every image of a source, in the order of its rows; times are those of files."""
 
     id: np.ndarray
     size: np.ndarray
@@ -36,6 +72,7 @@ class Index:
     label: np.ndarray
     paths: Names | None
     class_names: tuple[str, ...] | None = None
+    members: Members | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -45,6 +82,7 @@ class Index:
         """Hash over the paths, sizes and times (over ids and labels where there are no paths)."""
         total = hashlib.blake2b(digest_size=16)
         columns = [self.size, self.mtime_ns, *self.paths.parts] if self.paths is not None else [self.id, self.label]
+        columns += [] if self.members is None else self.members.columns.values()
         for column in columns:
             total.update(f"{column.dtype.str}{column.shape}".encode())
             total.update(np.ascontiguousarray(column).tobytes())
@@ -78,7 +116,9 @@ def build_index(directory: str | os.PathLike[str]) -> Index:
         raise InputError(f"{root}: no such folder; check the path.")
     found = sorted(_walk(root, "", {os.path.realpath(root)}), key=lambda entry: to_bytes(entry[0]))
     if not found:
-        raise InputError(f"{root}: no images; expected files ending in {', '.join(SUFFIXES)}.")
+        raise InputError(
+            f"{root}: no images; expected files ending in {', '.join(SUFFIXES)} (for tar files: webdataset://{root})."
+        )
     paths = [path for path, _, _ in found]
     ids = np.array([image_id(path) for path in paths], np.uint64)
     if len(np.unique(ids)) < len(ids):
@@ -139,6 +179,7 @@ def index_bytes(index: Index) -> bytes:
         "class_offsets": name_offsets,
         "fingerprint": np.frombuffer(bytes.fromhex(index.fingerprint), np.uint8),
     }
+    columns |= {} if index.members is None else index.members.columns
     out = io.BytesIO()
     np.savez(out, **columns)  # type: ignore[arg-type]
     return out.getvalue()
@@ -164,6 +205,10 @@ def parse_index(raw: bytes, where: str) -> Index:
             raise InputError(f"{where}: index version {column('version').tolist()} is not read here; {remedy}.")
         paths = Names(column("path"), column("path_offsets"))
         classes = Names(column("class"), column("class_offsets"))
+        members = None
+        if "shard.npy" in archive.namelist():
+            shards = Names(column("shards"), column("shards_offsets"))
+            members = Members(column("shard"), column("offset"), shards, column("shard_size"))
         index = Index(
             column("id"),
             column("size"),
@@ -171,21 +216,23 @@ def parse_index(raw: bytes, where: str) -> Index:
             column("label"),
             paths if len(paths) else None,
             tuple(classes) if len(classes) else None,
+            members,
         )
         sound = column("fingerprint").tobytes().hex() == index.fingerprint
         n = len(index)
         sound = sound and (index.id.dtype == np.uint64) and len(index.label) == n > 0
         sound = sound and index.size.shape == index.mtime_ns.shape == index.id.shape == (n,)
         sound = sound and (index.paths is None or len(paths) == n) and paths.sound and classes.sound
+        sound = sound and (members is None or members.sound(index.size))
     if not sound:
         raise InputError(f"{where}: not a sound index (its columns do not fit together); {remedy}.")
     return index
 
 
-def write_index(directory: str | os.PathLike[str], index: Index) -> Path:
+def write_index(directory: str | os.PathLike[str], index: Index, name: str = INDEX_NAME) -> Path:
     """Store an index beside its images, at ``<directory>/.jaxplain-index.npz``, replacing an older one."""
-    Storage.open(directory).write(INDEX_NAME, index_bytes(index))
-    return Path(directory) / INDEX_NAME
+    Storage.open(directory).write(name, index_bytes(index))
+    return Path(directory) / name
 
 
 def read_index(path: str | os.PathLike[str]) -> Index:

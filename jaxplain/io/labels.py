@@ -96,7 +96,7 @@ def read_label_csv(
     columns = [i for i, name in enumerate(header) if name != PATH_COLUMN]
     if LABEL_COLUMN in header:
         words = [line[header.index(LABEL_COLUMN)].strip() for line in lines]
-        return _single(where, words, row_of, names)
+        return word_labels(where, words, row_of, names)
     if not columns:
         raise InputError(f"{where}: expected a column {LABEL_COLUMN!r} or one 0/1 column per label, got {header}.")
     if (row_of < 0).any():
@@ -135,7 +135,18 @@ def _row_of(where: str, header: list[str], lines: list[list[str]], n: int, image
     return found
 
 
-def _single(where: str, words: list[str], row_of: np.ndarray, names: Sequence[str] | None) -> Labels:
+def word_labels(where: str, words: Sequence[str], row_of: np.ndarray, names: Sequence[str] | None = None) -> Labels:
+    """Return labels written as text, one word per image: all of them numbers, or names of classes; empty = unlabeled.
+
+    Args:
+        where: Name of the file for messages.
+        words: The words.
+        row_of: Which word belongs to each image, -1 for none.
+        names: Class names; default the sorted words, where they are no numbers.
+
+    Raises:
+        InputError: A word that is no class, or a number out of range.
+    """
     numeric = all(re.fullmatch(r"(-?[0-9]{1,9})?", word) for word in words)
     if names is None and not numeric:
         names = sorted({word for word in words if word})

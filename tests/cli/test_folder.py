@@ -1,6 +1,7 @@
 """A folder of images, some of them bad, some with hostile names."""
 
 import struct
+import tarfile
 import zlib
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 import jaxplain as library
+from jaxplain.io.index import write_index
 from tests.cli.conftest import refused
 
 MARKUP = "img[/x].jpg"  # a folder "img[", and a file "x].jpg" in it
@@ -113,8 +115,10 @@ def test_index_tells_what_it_found(jaxplain, photos):
 
 
 def test_an_index_outside_of_a_folder_that_is_read_only(jaxplain, photos, monkeypatch):
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied", str(photos))
+    def refuse(folder, *rest):
+        if folder == str(photos):
+            raise PermissionError(13, "Permission denied", str(photos))
+        return write_index(folder, *rest)
 
     monkeypatch.setattr("jaxplain.cli.images.write_index", refuse)
     refused(jaxplain("run", "job.toml"), "photos: cannot be written to", "source.index", "--to FILE")
@@ -129,3 +133,29 @@ def test_images_of_several_sizes_need_a_resize(jaxplain, photos):
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(photos / "dog" / "large.png")
     answer = jaxplain("run", "job.toml")
     refused(answer, "dog/large.png", "set input.resize or input.crop")
+
+
+def test_tar_files_are_run_and_indexed_like_a_folder(jaxplain, photos, tmp_path):
+    (tmp_path / "shards").mkdir()
+    for number, label in enumerate(("cat", "dog")):
+        with tarfile.open(tmp_path / "shards" / f"{number:03d}.tar", "w") as archive:
+            for path in sorted((photos / label).glob("?.png")):
+                archive.add(path, path.name)
+                archive.add(label_of(tmp_path, number), f"{path.stem}.cls")
+    answer = jaxplain("index", "shards/{000..001}.tar")
+    assert answer.code == 0 and "8 images" in answer.out, answer
+    by_pattern = jaxplain("run", "job.toml", "--set", "source.url=shards/{000..001}.tar")
+    assert by_pattern.code == 0 and "indexing" not in by_pattern.err, by_pattern
+    by_folder = jaxplain("run", "job.toml", "--set", "source.url=webdataset://shards")
+    assert "indexing" in by_folder.err and "Nothing to do" in by_folder.out, by_folder
+    store = library.open("store")
+    assert store.rows("label").tolist() == [0] * 4 + [1] * 4
+    assert list(store.index.paths)[4] == "001.tar/0.png"
+    refused(jaxplain("index", "npz://x.npz"), "need no index")
+
+
+def label_of(folder, number):
+    """A file that holds the number of a class."""
+    place = folder / f"{number}.cls"
+    place.write_text(f"{number}\n")
+    return place

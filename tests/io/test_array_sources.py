@@ -238,11 +238,15 @@ def test_archives_that_declare_too_much_are_refused_before_unpacking(tmp_path, m
             open_source(tmp_path / name, HOW)
 
 
-def test_a_file_that_is_cut_while_in_use_is_an_error_and_no_zeros(tmp_path):
+def test_a_file_that_is_changed_or_cut_while_in_use_is_an_error_and_no_zeros(tmp_path):
     np.save(tmp_path / "a.npy", IMAGES)
     source = open_source(tmp_path / "a.npy", HOW)
+    os.utime(tmp_path / "a.npy", ns=(5, 5))
+    with pytest.raises(InputError, match="changed while in use"):
+        source.read([1])
+    source = open_source(tmp_path / "a.npy", HOW)
     os.truncate(tmp_path / "a.npy", 200)
-    with pytest.raises(InputError, match="cut while in use"):
+    with pytest.raises(InputError, match="changed while in use"):
         source.read([10])
 
 

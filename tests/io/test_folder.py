@@ -30,7 +30,7 @@ from jaxplain.io.index import (
 from jaxplain.io.input import Input
 from jaxplain.io.sources import array_source, open_source
 from jaxplain.io.sources.decoding import Unreadable, decode_image
-from jaxplain.io.sources.folder import FolderSource, folder_source
+from jaxplain.io.sources.folder import Folder, folder_source
 
 HOW = Input(divisor=255)
 ODD = ["img[/x].png", "<script>.png", "new\nline.png", "ümlaut 😀.png", os.fsdecode(b"raw\xff.png")]
@@ -247,14 +247,14 @@ def test_a_failing_disk_is_no_bad_image(folder, monkeypatch):
     source = indexed(folder)
     monkeypatch.setattr(retries, "PAUSE", 0.0)
     monkeypatch.setattr(retries.time, "sleep", lambda seconds: None)
-    true_bytes, failures = FolderSource._bytes, []
+    true_bytes, failures = Folder.fetch, []
 
     def failing(self, row):
         if row == 2 and failures:
             raise OSError(failures.pop(), "the disk failed")
         return true_bytes(self, row)
 
-    monkeypatch.setattr(FolderSource, "_bytes", failing)
+    monkeypatch.setattr(Folder, "fetch", failing)
     failures[:] = [errno.EIO, errno.EIO]
     assert (source.read([1, 2]).status == codes.OK).all()
     failures[:] = [errno.EIO] * 3
@@ -294,7 +294,7 @@ def test_a_folder_without_one_sound_image_is_refused(tmp_path):
 def test_labels_come_from_folders_names_or_a_csv(folder, tmp_path):
     assert indexed(folder, names=["cat", "dog", "ant"]).labels.tolist() == [2, 2, 2, 0, 0, 0, -1]
     assert indexed(folder, names=["Ants", "Cats"]).class_names == ("Ants", "Cats")
-    with pytest.raises(InputError, match="2 class folders"):
+    with pytest.raises(InputError, match="2 classes"):
         indexed(folder, names=["a", "b", "c"])
     (tmp_path / "l.csv").write_text("path,label\nloose.png,yes\ncat/0.png,no\n")
     source = indexed(folder, labels=str(tmp_path / "l.csv"))

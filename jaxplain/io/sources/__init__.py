@@ -1,4 +1,4 @@
-"""Sources of images: arrays, ``.npy``/``.npz``, IDX, image folders, zarr; `open_source` takes any by its address."""
+"""Sources of images: arrays, ``.npy``, ``.npz``, IDX, folders, tar files, zarr; `open_source` takes any by address."""
 
 from jaxplain.io.sources.arrays import ArraySource, array_source
 from jaxplain.io.sources.base import Rows, Source

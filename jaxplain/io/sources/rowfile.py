@@ -35,7 +35,8 @@ class RowFile:
         self._row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._file = os.open(self.path, os.O_RDONLY)
         self._close = weakref.finalize(self, os.close, self._file)
-        have, need = os.fstat(self._file).st_size, offset + shape[0] * self._row_bytes
+        self._facts = self._seen()
+        have, need = self._facts[0], offset + shape[0] * self._row_bytes
         if have < need:
             self.close()
             raise InputError(f"{self.path}: truncated, {need} bytes are declared and {have} there; copy it again.")
@@ -50,12 +51,18 @@ class RowFile:
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         picked = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64)
         out = np.empty((len(picked), *self.shape[1:]), self.dtype)
+        if self._seen() != self._facts:
+            raise InputError(f"{self.path}: changed while in use; leave it alone, and start again.")
         if out.nbytes:
             raw = out.reshape(len(picked), -1).view(np.uint8)
             ends = np.flatnonzero(np.diff(picked) != 1) + 1
             for first, last in zip([0, *ends], [*ends, len(picked)], strict=True):
                 self._fill(raw[first:last].data.cast("B"), self.offset + int(picked[first]) * self._row_bytes)
         return out
+
+    def _seen(self) -> tuple[int, int]:
+        facts = os.fstat(self._file)
+        return facts.st_size, facts.st_mtime_ns
 
     def _fill(self, target: memoryview, position: int) -> None:
         while len(target):
