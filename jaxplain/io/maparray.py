@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain.io.encoding import decode
-from jaxplain.io.storage import StoredArray
+from jaxplain.io.storedarray import StoredArray
+from jaxplain.io.upsampling import Upsampling
 
 
 def listed(shards: Iterable[int]) -> str:
@@ -65,6 +66,9 @@ class ShardedRows:
 class MapArray:
     """The maps of one method: indexing by rows returns float32, nothing is read before.
 
+    Maps that are stored at a layer's resolution are brought to the examples' size when they are read; ``coarse`` are
+    the stored ones.
+
     Example:
         ``store.maps("smoothgrad")[10:20]`` has shape ``(10, H, W, C)``.
     """
@@ -72,7 +76,13 @@ class MapArray:
     dtype = np.dtype(np.float32)
 
     def __init__(
-        self, value: StoredArray, scale: StoredArray | None, finished: Iterable[int], missing: str, where: str
+        self,
+        value: StoredArray,
+        scale: StoredArray | None,
+        finished: Iterable[int],
+        missing: str,
+        where: str,
+        upsampling: Upsampling | None = None,
     ):
         if missing not in ("error", "nan"):
             raise InputError(f"maps: missing must be 'error' or 'nan', got {missing!r}.")
@@ -82,6 +92,22 @@ class MapArray:
         self.shape = value.shape
         self.dims = value.dimensions
         self.shard_rows = value.shard_rows
+        self.upsampling = upsampling
+        """How the stored maps become these, or None where they are these."""
+        if upsampling is not None:
+            front = len(self.shape) - len(upsampling.space)
+            if front < 1:
+                raise InputError(
+                    f"{where}: maps {self.shape} have no {len(upsampling.space)} axes of space; restore it."
+                )
+            self.shape = (*self.shape[:front], *upsampling.space)
+            self.dims = (*self.dims[:front], *upsampling.dimensions)
+        self._stored = value, scale, finished, missing, where
+
+    @property
+    def coarse(self) -> "MapArray":
+        """The maps as they are stored, at the resolution of the method's layer where that is coarser."""
+        return self if self.upsampling is None else MapArray(*self._stored)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -105,6 +131,7 @@ class MapArray:
         picked = row_numbers(rows, len(self))
         value, _ = self._value.read(picked)
         maps = np.asarray(value, np.float32) if self._scale is None else decode(value, self._scale.read(picked)[0])
+        maps = maps if self.upsampling is None else self.upsampling(maps)
         return maps[0] if isinstance(rows, int | np.integer) else maps
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

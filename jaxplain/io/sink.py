@@ -13,7 +13,8 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain.io.arrays import ArraySpec
 from jaxplain.io.retries import ATTEMPTS, PAUSE, is_transient
-from jaxplain.io.storage import Storage, StoredArray, Write
+from jaxplain.io.storage import Storage
+from jaxplain.io.storedarray import StoredArray, Write
 
 
 class Pending(Protocol):

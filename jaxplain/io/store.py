@@ -13,7 +13,9 @@ from jaxplain.io.index import Index, parse_index
 from jaxplain.io.ledger import Ledger
 from jaxplain.io.manifest import read_manifest
 from jaxplain.io.maparray import MapArray, ShardedRows, row_numbers
-from jaxplain.io.storage import Storage, StoredArray
+from jaxplain.io.storage import Storage
+from jaxplain.io.storedarray import StoredArray
+from jaxplain.io.upsampling import Upsampling
 
 ROWS = "rows"
 """The name under which the clean pass marks the shards of ``rows/*``."""
@@ -59,7 +61,7 @@ class Store:
         return set(range(-(-array.shape[0] // array.shard_rows))) <= set(self.finished(name))
 
     def maps(self, name: str, *, missing: str = "error") -> MapArray:
-        """Return the decoded maps of a method, read when indexed.
+        """Return the decoded maps of a method, read when indexed, at the size that the method has them.
 
         Args:
             name: The method.
@@ -75,7 +77,9 @@ class Store:
             )
         value = self.storage.open_array(f"{path}/value")
         scale = self.storage.open_array(f"{path}/scale") if self.storage.node(f"{path}/scale") is not None else None
-        return MapArray(value, scale, self.finished(name), missing, self.storage.where(path))
+        attributes = (self.storage.node(f"{path}/value") or {}).get("attributes", {})
+        upsampling = Upsampling.of(attributes, self.storage.where(f"{path}/value"))
+        return MapArray(value, scale, self.finished(name), missing, self.storage.where(path), upsampling)
 
     def rows(self, field: str, *, rows: Any = slice(None), missing: str = "error") -> np.ndarray:
         """Return one number per image.

@@ -10,7 +10,8 @@ from jaxplain.io.input import Input
 from jaxplain.io.labels import check_labels
 from jaxplain.io.sources.arrays import ArraySource, array_source
 from jaxplain.io.sources.npy import read_labels
-from jaxplain.io.storage import Storage, StoredArray
+from jaxplain.io.storage import Storage
+from jaxplain.io.storedarray import StoredArray
 
 
 class _ZarrRows:
