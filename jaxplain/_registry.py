@@ -195,7 +195,9 @@ def method(*, axioms: tuple[str, ...] = (), **notes: Any) -> Callable[[F], F]:
             or by rules, and read at layers, so its gradients may be rewritten for speed. ``fills=True``: the baseline
             may be a fill, which depends on what is hidden (``jaxplain.core.imputation``). ``needs_relu=True``: a
             network without ReLU is refused, ``needs_attention=True``: one without self-attention. ``rules=`` is a
-            function ``(f, x, **context)`` that returns the method's composite, for the audit.
+            function ``(f, x, **context)`` that returns the method's composite, for the audit. ``coarse=`` are values of
+            the knob ``upsample`` for which the map is the one of ``upsample=None`` at one layer, brought to the
+            example's space as the last step; a store then keeps the coarse one.
 
     Raises:
         TypeError: The signature leaves the vocabulary, or the name is taken; at import.

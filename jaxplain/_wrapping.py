@@ -116,7 +116,8 @@ class Wrapper:
                 name for name in context if all(name in part.optional for part in parts if name in part.context)
             ),
             axioms=tuple(axiom for axiom in method.axioms if axiom in self.entry.axioms),
-            notes=method.notes,
+            # What a wrapper makes of maps need not be what it makes of coarse maps, brought to the example's space.
+            notes={name: note for name, note in method.notes.items() if name != "coarse"},
             with_diagnostics=form(lambda reduction: reduction.diagnosed()) if self.sampled else None,
             rounds=self._rounds(method, context, form(lambda reduction: reduction.estimate())),
         )

@@ -139,6 +139,8 @@ class PlanSection:
         rows_per_shard: Images per shard.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
         together: Whether methods without samples share one program with the clean pass.
+        coarse: Whether maps that end in an upsampling (CAMs, rollouts) are stored without it, at the resolution of their
+            layer, and upsampled when they are read.
     """
 
     memory: str | int = "2GiB"
@@ -148,6 +150,7 @@ class PlanSection:
     rows_per_shard: int | None = None
     store: Literal["float16", "float32", "none"] = "float16"
     together: bool = True
+    coarse: bool = True
 
 
 @dataclass(frozen=True)

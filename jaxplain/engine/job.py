@@ -50,6 +50,7 @@ class PlanRequest:
     rows_per_shard: int | None = None
     store: StoreKind = "float16"
     together: bool = True
+    coarse: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from jaxplain.engine.coarse import last_step, upsampling
 from jaxplain.engine.job import Job
 from jaxplain.engine.plan import Plan
 from jaxplain.engine.step import Step
 from jaxplain.io.arrays import ArraySpec
+from jaxplain.io.upsampling import Upsampling
 
 SPACE = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 CHUNK_BYTES = 1 << 16
 """Largest inner chunk of several maps: reading a whole store of small maps is bound by the number of chunks."""
 CONVENTIONS = {
-    "maps": "raw: signed, unscaled, channels kept; decoded value = value * scale",
+    "maps": "raw: signed, unscaled, channels kept; decoded value = value * scale, and where the array has the attribute "
+    "'upsampling' that brought to its space: bilinear between the centers of the positions with the edge repeated, or "
+    "nearest",
     "status": "0 ok, 1 unreadable, 2 NaN or Inf in pixels, 3 NaN or Inf in logits",
     "noise": "keyed by (seed, image id, sample number)",
 }
@@ -39,15 +43,19 @@ def row_fields(n: int, label: np.ndarray, score_shape: tuple[int, ...], shard_ro
 
 def method_arrays(step: Step, plan: Plan, n: int) -> dict[str, list[ArraySpec]]:
     """Return, per method, the arrays of its maps and figures."""
-    arrays = {}
+    arrays, coarse = {}, upsamplings(step)
     for name, (maps, figures) in step.shapes.items():
         targets = maps.shape[1 : 1 + step.target_axes]
         space, channels = map_space(maps.shape[1 + len(targets) :], step.shape)
-        dimensions = ("image", *("target" for _ in targets), *axis_names(space), *(("channel",) if channels else ()))
+        names = coarse[name].stored_dimensions if name in coarse else axis_names(space)
+        dimensions = ("image", *("target" for _ in targets), *names, *(("channel",) if channels else ()))
         specs = [_per_image(f"rows/{figure}/{name}", n, value.shape[1:], plan) for figure, value in figures.items()]
         if plan.store != "none":
             shape, chunk = (n, *maps.shape[1:]), (_rows_read_together(maps.shape[1:], plan), *maps.shape[1:])
-            value = ArraySpec(f"maps/{name}/value", shape, plan.store, dimensions, plan.rows_per_shard, chunk)
+            attributes = coarse[name].record() if name in coarse else {}
+            value = ArraySpec(
+                f"maps/{name}/value", shape, plan.store, dimensions, plan.rows_per_shard, chunk, attributes=attributes
+            )
             specs += [value, _per_image(f"maps/{name}/scale", n, targets, plan)]
         if name in step.schedules:
             specs += [_per_image(f"rows/evaluations/{name}", n, (), plan, np.int32)]
@@ -72,9 +80,11 @@ def _per_image(path: str, n: int, shape: tuple[int, ...], plan: Plan, dtype: Any
 def method_groups(job: Job, plan: Plan, step: Step) -> dict[str, Mapping[str, Any]]:
     """Return the attributes of every method's group: what it is, and the axes of one of its maps."""
     groups: dict[str, Mapping[str, Any]] = {}
+    coarse = upsamplings(step)
     for explanation in job.explanations:
         maps, _ = step.shapes[explanation.name]
         space, channels = map_space(maps.shape[1 + step.target_axes :], step.shape)
+        space = coarse[explanation.name].space if explanation.name in coarse else space
         groups[f"maps/{explanation.name}"] = {
             "method": explanation.method,
             "spec": dict(explanation.spec),
@@ -85,6 +95,20 @@ def method_groups(job: Job, plan: Plan, step: Step) -> dict[str, Mapping[str, An
             "dimensions": list(axis_names(space)),
         }
     return groups
+
+
+def upsamplings(step: Step) -> dict[str, Upsampling]:
+    """Return how the maps that are left at a layer's resolution are brought to the examples' size on reading.
+
+    Raises:
+        InputError: A layer's maps cannot be.
+    """
+    found, space = {}, step.shape[:-1]
+    for one in step.job.explanations:
+        how = last_step(one) if step.coarse else None
+        if how is not None:
+            found[one.name] = upsampling(one, how, step.shapes[one.name][0], step.target_axes, space, axis_names(space))
+    return found
 
 
 def row_bytes(step: Step, store: str) -> int:

@@ -17,7 +17,7 @@ from jaxplain.core.model import Model
 from jaxplain.engine.device import device_kind
 from jaxplain.engine.events import Finished, Started, Watcher
 from jaxplain.engine.job import ROWS, Job, Place
-from jaxplain.engine.layout import CONVENTIONS, row_bytes
+from jaxplain.engine.layout import CONVENTIONS, row_bytes, upsamplings
 from jaxplain.engine.lift import select_images
 from jaxplain.engine.plan import Plan, choose_tile, rows_per_shard
 from jaxplain.engine.step import Step, padded
@@ -105,10 +105,12 @@ def make_plan(job: Job, source: Source, *, watch: Watcher) -> tuple[Plan, Step]:
     tile = choose_tile(score, shape, n, request.memory, request.batch)
     together = first.of_one_evaluation if request.together else ()
     plan = Plan(
-        tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store, together=together
-    )
+        tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store, together=together,
+        coarse=request.coarse and request.store != "none",
+    )  # fmt: skip
     while True:
         step = Step.of(job, source.shape, plan)
+        upsamplings(step)  # refuses maps that cannot be brought to the examples' space, before anything is compiled
         try:
             seconds = _trial(step, source, watch)
             break

@@ -45,6 +45,7 @@ class Plan:
         rows_per_shard: Images per shard, a multiple of the batch.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
         together: Methods that share one program with the clean pass.
+        coarse: Whether maps that end in an upsampling are stored without it; see ``jaxplain.engine.coarse``.
     """
 
     batch: int
@@ -53,6 +54,7 @@ class Plan:
     rows_per_shard: int
     store: StoreKind = "float16"
     together: tuple[str, ...] = ()
+    coarse: bool = False
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Plan":

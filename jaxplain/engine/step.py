@@ -17,6 +17,7 @@ from jaxplain._typing import Array, PyTree
 from jaxplain.core.estimate import Round
 from jaxplain.core.sampling import DEFAULT_CHUNK
 from jaxplain.core.score import Score
+from jaxplain.engine.coarse import without_last_step
 from jaxplain.engine.compiling import Compiled, compile_ahead
 from jaxplain.engine.context import canonical
 from jaxplain.engine.events import Watcher, unwatched
@@ -54,6 +55,7 @@ class Step:
         batch: Images per step.
         chunk: Samples evaluated together.
         together: Methods that share one program with the clean pass.
+        coarse: Whether maps are left at their layer's resolution, to be brought to the examples' size on reading.
         compiled: The programs compiled so far, by name.
     """
 
@@ -62,13 +64,15 @@ class Step:
     batch: int
     chunk: int = DEFAULT_CHUNK
     together: tuple[str, ...] = ()
+    coarse: bool = False
     compiled: dict[str, Compiled] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, job: Job, shape: tuple[int, ...], plan: Plan) -> "Step":
         """Return the step of a plan."""
         names = [explanation.name for explanation in job.explanations]
-        return cls(job, shape, plan.batch, plan.chunk, tuple(name for name in plan.together if name in names))
+        together = tuple(name for name in plan.together if name in names)
+        return cls(job, shape, plan.batch, plan.chunk, together, plan.coarse)
 
     @cached_property
     def score(self) -> Score:
@@ -110,7 +114,7 @@ class Step:
     def _prepared(self) -> dict[str, tuple[Program, Arguments, Schedule | None]]:
         prepared = {}
         for one in self.job.explanations:
-            keywords, schedule = dict(one.keywords), None
+            keywords, schedule = without_last_step(one) if self.coarse else dict(one.keywords), None
             if one.stopping is None:
                 program, arguments = prepare(one.method, keywords, x_shape=self.shape, diagnosed=True)
             else:

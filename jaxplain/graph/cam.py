@@ -20,6 +20,8 @@ from jaxplain.graph.tap import Names, tap, zero_deltas
 
 Upsample = Literal["bilinear", "nearest"] | None
 """How a map is brought to the example's space; None leaves it at the layer's resolution."""
+UPSAMPLINGS = ("bilinear", "nearest")
+"""For the note ``coarse`` of methods whose last step is ``finished``, or ``resized`` alone."""
 Denominator = Literal["activation_sum", "product_sum"]
 """The two readings of Grad-CAM++'s denominator; see ``plus_plus_weights``."""
 

@@ -8,11 +8,11 @@ from jaxplain._typing import ScoreFn
 from jaxplain.core.collecting import collected
 from jaxplain.core.maps import divide
 from jaxplain.core.sampling import wide
-from jaxplain.graph.cam import Upsample, finished, layer_activations, weighted_sum
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, finished, layer_activations, weighted_sum
 from jaxplain.graph.tap import tap
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def ablation_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

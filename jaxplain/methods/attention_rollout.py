@@ -9,13 +9,13 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.graph.attention import attention_matrices
-from jaxplain.graph.cam import Upsample
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample
 from jaxplain.graph.tokens import Grid, Prefix, Read, patch_grid, start_row, token_map
 
 _FUSED: Mapping[str, Callable[..., Array]] = {"mean": jnp.mean, "max": jnp.max, "min": jnp.min}
 
 
-@method(needs_attention=True)
+@method(needs_attention=True, coarse=UPSAMPLINGS)
 def attention_rollout(
     f: ScoreFn,
     x: Float[Array, "*in"],

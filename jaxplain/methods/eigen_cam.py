@@ -7,10 +7,10 @@ from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.principal import principal_map
 from jaxplain.core.sampling import wide
-from jaxplain.graph.cam import Upsample, finished, layer_activations
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, finished, layer_activations
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def eigen_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -8,13 +8,13 @@ from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import per_target, pull_back, scale_maps
 from jaxplain.core.maps import divide
-from jaxplain.graph.cam import Upsample, finished, layer_gradients
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, finished, layer_gradients
 from jaxplain.graph.composites.winning import WINNING
 from jaxplain.graph.placing import Unknown
 from jaxplain.graph.rewrite import rewrite
 
 
-@method(plain_gradient=True, rules=lambda f, x, **context: WINNING)
+@method(plain_gradient=True, rules=lambda f, x, **context: WINNING, coarse=UPSAMPLINGS)
 def excitation_backprop(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -5,10 +5,10 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
-from jaxplain.graph.cam import Upsample, gradient_cam, space_axes, weighted_sum
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, gradient_cam, space_axes, weighted_sum
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def grad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -5,10 +5,10 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.sampling import magnitude
-from jaxplain.graph.cam import Denominator, Upsample, gradient_cam, plus_plus_weights, weighted_sum
+from jaxplain.graph.cam import UPSAMPLINGS, Denominator, Upsample, gradient_cam, plus_plus_weights, weighted_sum
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def grad_cam_pp(
     f: ScoreFn,
     x: Float[Array, "*in"],

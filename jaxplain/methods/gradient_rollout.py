@@ -7,11 +7,11 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.graph.attention import attention_gradients
-from jaxplain.graph.cam import Upsample
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample
 from jaxplain.graph.tokens import Grid, Prefix, Read, patch_grid, start_row, token_map
 
 
-@method(needs_attention=True)
+@method(needs_attention=True, coarse=UPSAMPLINGS)
 def gradient_rollout(
     f: ScoreFn,
     x: Float[Array, "*in"],

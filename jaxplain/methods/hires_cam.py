@@ -5,10 +5,10 @@ from jaxtyping import Array, Float
 
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
-from jaxplain.graph.cam import Upsample, gradient_cam
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, gradient_cam
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def hires_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -12,7 +12,8 @@ from jaxplain.core.sampling import wide
 from jaxplain.graph.cam import Upsample, finished, layer_activations, resized, weighted_sum
 
 
-@method(plain_gradient=True)
+# The masks are upsampled by the same knob, and by "bilinear" for None.
+@method(plain_gradient=True, coarse=("bilinear",))
 def score_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

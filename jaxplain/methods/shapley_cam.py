@@ -8,11 +8,11 @@ from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.gradient import pull_back
 from jaxplain.core.sampling import wide
-from jaxplain.graph.cam import Upsample, finished, layer_activations, space_axes, weighted_sum
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, finished, layer_activations, space_axes, weighted_sum
 from jaxplain.graph.tap import tap, zero_deltas
 
 
-@method()
+@method(coarse=UPSAMPLINGS)
 def shapley_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],

@@ -14,6 +14,7 @@ from jaxplain.core.gradient import per_target
 from jaxplain.core.noise import noisy_copies, relative_standard_error
 from jaxplain.core.sampling import Moments, magnitude, mean, moments, reduce_over, wide
 from jaxplain.graph.cam import (
+    UPSAMPLINGS,
     Denominator,
     Upsample,
     finished,
@@ -27,7 +28,7 @@ WHERE = "smooth_grad_cam_pp"
 Mask = Annotated[Float[Array, "*space"], Range(low=0, high=1)]
 
 
-@method(stochastic=True, plain_gradient=True)
+@method(stochastic=True, plain_gradient=True, coarse=UPSAMPLINGS)
 def smooth_grad_cam_pp(
     f: ScoreFn,
     x: Float[Array, "*in"],
@@ -141,7 +142,8 @@ def smooth_grad_cam_pp_with_diagnostics(
         relu, upsample, chunk: As there.
 
     Returns:
-        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map; NaN for one sample.
+        The map, and ``{"stderr": (*t)}``: norm of the standard error over norm of the map, both at the layer's
+        resolution; NaN for one sample.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -167,21 +169,26 @@ def smooth_grad_cam_pp_with_diagnostics(
         upsample=upsample,
     )
     means = reduce_over(estimate.sample, n_samples, mean, chunk=chunk)
-    cam, push = jax.linearize(estimate.assemble, means)
+    cam, push = jax.linearize(estimate.coarse, means)
 
     def deviation(number: Array) -> Array:
         return push(jax.tree.map(lambda one, center: wide(one) - center, estimate.sample(number), means))
 
     spread = reduce_over(deviation, n_samples, moments, chunk=chunk)
     errors = Moments(spread.n, wide(cam), spread.m2)
-    return cam, {"stderr": relative_standard_error(errors, cam.ndim - estimate.targets)}
+    figures = {"stderr": relative_standard_error(errors, cam.ndim - estimate.targets)}
+    return estimate.assemble(means), figures
 
 
 class _Estimate(NamedTuple):
-    """What is averaged over the samples, the map that the average makes, and the number of axes of the score."""
+    """What is averaged over the samples, what the average makes, and the number of axes of the score.
+
+    ``assemble`` makes the map, ``coarse`` the same at the layer's resolution.
+    """
 
     sample: Callable[[Array], PyTree]
     assemble: Callable[[PyTree], Array]
+    coarse: Callable[[PyTree], Array]
     targets: int
 
 
@@ -213,9 +220,6 @@ def _estimate(
         weights = per_score(lambda d, a: plus_plus_weights(d, a, unit, denominator), score)(derivatives, activation)
         return weighted_sum(weights, activation * _chosen(layer, activation, channels, neurons, value_range))
 
-    def finish(cam: Array) -> Array:
-        return finished(WHERE, x, (layer,), score, [cam], relu=relu, upsample=upsample)
-
     def derivatives_at(number: Array) -> tuple[Array, Array, Array]:
         moved, (noisy,), _ = layer_gradients(WHERE, f, copy(number), (layer,))
         if derivatives_of == "score":
@@ -229,9 +233,12 @@ def _estimate(
         cam = weigh(powers(noisy), values)
         return jax.nn.relu(cam) if relu else cam
 
-    if average == "maps":
-        return _Estimate(map_at, finish, score.ndim)
-    return _Estimate(derivatives_at, lambda derivatives: finish(weigh(derivatives, activation)), score.ndim)
+    def made(means: PyTree, upsample: Upsample) -> Array:
+        cam = means if average == "maps" else weigh(means, activation)
+        return finished(WHERE, x, (layer,), score, [cam], relu=relu, upsample=upsample)
+
+    sample = map_at if average == "maps" else derivatives_at
+    return _Estimate(sample, lambda means: made(means, upsample), lambda means: made(means, None), score.ndim)
 
 
 def _chosen(

@@ -6,10 +6,10 @@ from jaxtyping import Array, Float
 from jaxplain._registry import method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.maps import divide
-from jaxplain.graph.cam import Upsample, gradient_cam, space_axes, weighted_sum
+from jaxplain.graph.cam import UPSAMPLINGS, Upsample, gradient_cam, space_axes, weighted_sum
 
 
-@method(plain_gradient=True)
+@method(plain_gradient=True, coarse=UPSAMPLINGS)
 def xgrad_cam(
     f: ScoreFn,
     x: Float[Array, "*in"],
