@@ -37,8 +37,16 @@ def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
         say(f"Shard {shard} failed: {reason}", "red")
     if summary.remark:
         say(f"No global maps: {summary.remark}.")
+    for number, lease in list(summary.held.items())[:MAX_LISTED]:
+        say(f"Shard {number} is held by {lease.owner}.", "yellow")
+    if len(summary.held) > MAX_LISTED:
+        say(f"and {len(summary.held) - MAX_LISTED:,} more; `jaxplain status {summary.output}` lists them.")
+    if not summary.done:
+        what = "Stopped." if summary.stopped else "Not finished."
+        say(f"{what} The same command does the missing shards: jaxplain run {job_file}", "red")
+        return
     if not summary.complete:
-        say(f"Not finished. The same command does the missing shards: jaxplain run {job_file}", "red")
+        say("This worker's part is done; others have shards left, which `jaxplain run` with --steal takes over.")
         return
     what = "maps and global maps" if summary.aggregated else "maps"
     say(f"The {what} are in {summary.output}")

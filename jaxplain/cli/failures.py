@@ -7,12 +7,14 @@ import traceback
 
 from jaxplain._errors import InputError
 from jaxplain.cli.plain import plain
+from jaxplain.engine.stop import Stopped
 
 DONE = 0
 FAULT = 1
 BAD_INPUT = 2
 INCOMPLETE = 75
-"""A run ended with shards missing: the same command does them again. The number is sysexits' "try again"."""
+"""A run ended with shards missing: the same command does them. The number is sysexits' "try again"; schedulers read 0
+as done."""
 INTERRUPTED = 130
 
 _REMEDIES = {
@@ -36,11 +38,14 @@ def report(error: BaseException, *, debug: bool) -> int:
         error: What was raised.
         debug: Whether to write the traceback in any case.
     """
-    if debug and not isinstance(error, KeyboardInterrupt):
+    if debug and not isinstance(error, KeyboardInterrupt | Stopped):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
         _say("interrupted; the same command goes on where it was")
         return INTERRUPTED
+    if isinstance(error, Stopped):
+        _say("stopped; the same command goes on where it was")
+        return INCOMPLETE
     if isinstance(error, InputError):
         _say(*str(error).split("\n"))
         return BAD_INPUT

@@ -1,8 +1,9 @@
 """Global maps of a store, made by the engine's ``finalize`` and told to whoever watches."""
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from jaxplain.cli.build import label_count, label_numbers
@@ -10,7 +11,7 @@ from jaxplain.core.maps import MapSteps
 from jaxplain.engine.events import Advanced, Event, Finished, Noted, Started, Watcher
 from jaxplain.engine.finalize import finalize
 from jaxplain.io.groups import write_groups
-from jaxplain.io.store import Store
+from jaxplain.io.store import ROWS, Store
 
 STAGE = "aggregate"
 
@@ -39,11 +40,16 @@ def make_globals(
     """
     names = tuple(store.manifest.get("class_names", ()))
     n_labels = store_labels(store)
+    of = {name: made_of(store, name) for name in methods}
+
+    def write(name: str, *content: Any) -> None:
+        write_groups(store.storage, name, *content, facts={"made_of": of[name]})
+
     began = time.perf_counter()
     watch(Started(STAGE, sum(len(store.maps(name)) for name in methods)))
     made = finalize(
         store,
-        partial(write_groups, store.storage),
+        write,
         methods=methods,
         n_labels=n_labels,
         steps=steps,
@@ -82,9 +88,20 @@ def store_labels(store: Store) -> int:
     return label_count(store.rows("label"), outputs, tuple(store.manifest.get("class_names", ())))
 
 
+def made_of(store: Store, name: str) -> str:
+    """Return a hash of all shards that a method's global maps are made of."""
+    shards = [
+        [which, number, sorted(marker.checksums.items())]
+        for which in (ROWS, name)
+        for number, marker in store.ledger.finished(which).items()
+    ]
+    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()[:32]
+
+
 def up_to_date(store: Store, name: str, steps: MapSteps, select: str, exclude: tuple[int, ...]) -> bool:
-    """Tell whether the global maps of a method are there and were made in this way."""
-    if not store.has_globals(name):
+    """Tell whether the global maps of a method are there, and were made in this way and of the shards as they are."""
+    marker = store.ledger.finished(f"global/{name}").get(0)
+    if marker is None or marker.facts.get("made_of") != made_of(store, name):
         return False
     attributes: dict[str, Any] = store.globals(name)["attributes"]
     made = (attributes.get("steps"), attributes.get("select"), tuple(attributes.get("exclude", ())))

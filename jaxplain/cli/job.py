@@ -1,10 +1,11 @@
 """Run a job file from beginning to end: what ``jaxplain run`` and ``jaxplain.run`` do."""
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jaxplain.cli.build import Built, build, write_origin
@@ -14,12 +15,18 @@ from jaxplain.cli.jobfile import JobFile, load_job
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.partials import make_partial_globals
 from jaxplain.cli.quarantine import Quarantined, quarantined
+from jaxplain.cli.rank import worker_of
 from jaxplain.engine import run as engine
+from jaxplain.engine.assignment import Assignment, Part
 from jaxplain.engine.events import Watcher, unwatched
+from jaxplain.io.leases import Lease, Leases
+from jaxplain.io.owners import Owner
 from jaxplain.io.store import Store
 
 FACTS = "run.json"
 """Key of the figures of the last run that explained anything: images/s, memory."""
+GLOBALS = "global/"
+"""Where the lease of the global maps is."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,9 @@ class Summary:
         peak_bytes: Largest memory of this process so far.
         quarantined: Images that were left out, also by earlier runs.
         failed: Shards that could not be read, with the reason.
+        held: Unfinished shards of this worker's part that others hold.
+        stopped: Whether somebody wished for the end.
+        own_complete: Whether this worker's part is finished; everything is its part where it steals.
         complete: Whether every shard of every method is finished.
         aggregated: Methods whose global maps are there.
         remark: Why there are no global maps, where that is not a fault.
@@ -57,45 +67,70 @@ class Summary:
     quarantined: tuple[Quarantined, ...]
     failed: dict[int, str]
     complete: bool
+    held: dict[int, Lease] = field(default_factory=dict)
+    stopped: bool = False
+    own_complete: bool = True
     aggregated: tuple[str, ...] = ()
     remark: str = ""
 
+    @property
+    def done(self) -> bool:
+        """Whether this worker has nothing left to do: its part is finished, and it was not stopped before the rest."""
+        return self.own_complete and not (self.complete and self.stopped and not self.aggregated)
 
-def run(job_file: str | Path, *, set: Iterable[str] = (), replan: bool = False, watch: Watcher = unwatched) -> Summary:
-    """Explain every image of a job's source, and make the global maps when all are done.
 
-    A killed run goes on where it was when it is called again.
+def run(
+    job_file: str | Path,
+    *,
+    set: Iterable[str] = (),
+    replan: bool = False,
+    worker: str | None = None,
+    steal: bool = False,
+    watch: Watcher = unwatched,
+) -> Summary:
+    """Explain the images of a job's source, and make the global maps when all are done.
+
+    A killed run goes on where it was when it is called again. Several may work on one job at once.
 
     Args:
         job_file: The TOML file.
         set: Keys to change, as ``section.key=value``.
         replan: Go on although the store was begun on another kind of device.
+        worker: Which worker this is, as ``i/n`` with i from 1 to n, or ``auto``; by default the only one.
+        steal: Go on to the shards of other workers, and wait for those that they hold.
         watch: Called with every event, see ``jaxplain.engine.events``.
 
     Returns:
-        What was done; ``complete`` is false where shards failed, which the same call does again.
+        What was done; ``own_complete`` is false where shards failed or are held by others, which the same call does.
 
     Raises:
         InputError: The job does not fit; the message names the file, the key and the remedy.
         OSError: The output cannot be written.
     """
-    return run_job(load_job(job_file, set), replan=replan, watch=watch)
+    part = Part(worker_of(worker, os.environ), steal)
+    return run_job(load_job(job_file, set), replan=replan, part=part, watch=watch)
 
 
-def run_job(file: JobFile, *, replan: bool = False, watch: Watcher = unwatched) -> Summary:
+def run_job(file: JobFile, *, replan: bool = False, part: Part | None = None, watch: Watcher = unwatched) -> Summary:
     """Run a job that was read already; see ``run``."""
     with compile_cache(file, watch) as watch:
-        return _run(file, replan, watch)
+        return _run(file, replan, part or Part(), watch)
 
 
-def _run(file: JobFile, replan: bool, watch: Watcher) -> Summary:
+def with_leases(part: Part, built: Built) -> Part:
+    """Return a part that takes leases in the job's output."""
+    return replace(part, leases=Leases(built.storage, Owner.here(str(part.worker))))
+
+
+def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
     built = build(file, watch)
     try:
         refuse_other_job(built.job, built.storage)
-        done = engine.run(built.job, built.source, built.place, replan=replan, watch=watch)
+        part = with_leases(part, built)
+        done = engine.run(built.job, built.source, built.place, replan=replan, part=part, watch=watch)
         write_origin(built.storage, file)
         store = Store(built.storage)
-        aggregated, remark = _aggregate(built, store, done, watch) if done.complete else ((), "")
+        aggregated, remark = _aggregate_by_one(built, store, done, part, watch) if done.complete else ((), "")
         summary = Summary(
             output=built.storage.url,
             methods=tuple(explanation.name for explanation in built.job.explanations),
@@ -110,6 +145,9 @@ def _run(file: JobFile, replan: bool, watch: Watcher) -> Summary:
             quarantined=quarantined(store, built.source.reasons),
             failed=dict(done.failed),
             complete=done.complete,
+            held=done.held,
+            stopped=part.stop.asked,
+            own_complete=done.own_complete,
             aggregated=aggregated,
             remark=remark,
         )
@@ -119,6 +157,24 @@ def _run(file: JobFile, replan: bool, watch: Watcher) -> Summary:
         return summary
     finally:
         built.source.close()
+
+
+def _aggregate_by_one(
+    built: Built, store: Store, done: engine.Summary, part: Part, watch: Watcher
+) -> tuple[tuple[str, ...], str]:
+    """Make the global maps unless another worker does; tell why there are none."""
+    assignment = Assignment(part, [0], GLOBALS)
+    try:
+        for claims in assignment.passes():
+            for claim in claims:
+                found = _aggregate(built, store, done, watch)
+                claim.release()
+                return found
+    finally:
+        if part.leases is not None:
+            part.leases.let_go()
+    others = [f"{lease.owner} makes them" for lease in assignment.others.values()]
+    return (), others[0] if others else "stopped before; the same command makes them"
 
 
 def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher) -> tuple[tuple[str, ...], str]:
@@ -131,7 +187,7 @@ def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher)
         if done.images or not all(store.has_globals(name) for name in names):
             make_partial_globals(store, job, names)
         return tuple(names), ""
-    due = [name for name in names if done.images or not up_to_date(store, name, job.steps, job.select, job.exclude)]
+    due = [name for name in names if not up_to_date(store, name, job.steps, job.select, job.exclude)]
     if due:
         make_globals(store, due, steps=job.steps, select=job.select, exclude=job.exclude, watch=watch)
     return tuple(names), ""

@@ -7,12 +7,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from jaxplain._errors import unknown
-from jaxplain.cli.failures import BAD_INPUT, DONE, report
+from jaxplain.cli.failures import BAD_INPUT, DONE, INCOMPLETE, report
 from jaxplain.cli.plain import plain
 from jaxplain.cli.streams import Streams
+from jaxplain.engine.stop import Stopped
 
 COMMANDS = (
     *("run", "status", "retry", "finalize", "peppr", "report", "index", "calibrate"),
@@ -60,8 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Stopped) as error:
         return report(error, debug=debug)
+
+
+def console() -> NoReturn:
+    """Run the command of this process and end it."""
+    code = main()
+    if code == INCOMPLETE:
+        # What the device or a compiler still works on is of no use any more, and would keep the program from its end.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,12 @@
 """Arguments that several commands have."""
 
 import argparse
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing it takes seconds, which `--help` should not
+    from jaxplain.engine.assignment import Part
+    from jaxplain.engine.stop import Stop
 
 
 def job_argument(parser: argparse.ArgumentParser) -> None:
@@ -27,3 +33,39 @@ def trust_option(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow a DIR to name the code of its network: that code is imported and run",
     )
+
+
+def worker_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how a process takes part in work that several do."""
+    from jaxplain.engine.stop import GRACE
+
+    parser.add_argument(
+        "--worker",
+        metavar="I/N",
+        help="be worker I of N, which does its own range of shards; auto: as SLURM, Kubernetes, Open MPI or a TPU "
+        "pod says",
+    )
+    parser.add_argument(
+        "--steal",
+        action="store_true",
+        help="go on to the shards of other workers, wait for those that they hold, and end when all are done",
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE,
+        metavar="SECONDS",
+        help=f"after SIGTERM or SIGINT, finish a shard if it takes no longer than this; {GRACE:g} by default",
+    )
+
+
+def part_of(arguments: argparse.Namespace, stop: "Stop") -> "Part":
+    """Return how this process takes part.
+
+    Raises:
+        InputError: There is no such worker.
+    """
+    from jaxplain.cli.rank import worker_of
+    from jaxplain.engine.assignment import Part
+
+    return Part(worker_of(arguments.worker, os.environ), arguments.steal, stop=stop)

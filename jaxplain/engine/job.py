@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -50,6 +50,7 @@ class PlanRequest:
     rows_per_shard: int | None = None
     store: StoreKind = "float16"
     together: bool = True
+    devices: int | None = None
     coarse: bool = True
 
 
@@ -125,6 +126,10 @@ class Ledgers(Protocol):
 
     def mark(self, marker: Marker) -> bool:
         """Create a marker, last; False where there is one."""
+        ...
+
+    def lacking(self, names: Sequence[str], shard: int) -> list[str]:
+        """Return those of some names that have no marker for a shard."""
         ...
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxplain._errors import InputError
 from jaxplain.aggregate.groups import merge_groups
 from jaxplain.aggregate.moments import Moments
+from jaxplain.engine.assignment import Claim
 from jaxplain.engine.device import device_kind
 from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import map_space
@@ -35,12 +36,14 @@ class Shard:
         first_row: Its first row.
         rows: Number of rows in it.
         names: The methods to be written, and ``rows`` for the clean pass.
+        claim: The right to write it.
     """
 
     number: int
     first_row: int
     rows: int
     names: Sequence[str]
+    claim: Claim
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     partials: dict[str, dict[str, Moments]] = field(default_factory=dict)
@@ -112,9 +115,14 @@ class Shard:
     def write(self, place: Place, job: Job, plan: Plan) -> float:
         """Write all arrays, wait until they are durable, then mark each name; return the seconds of the whole shard.
 
+        Where somebody else has taken the shard over, it is theirs: nothing is written or marked any more.
+
         Raises:
             OSError: The sink failed; nothing is marked then.
         """
+        if not self.claim.still():
+            self.claim.release()
+            return 0.0
         pending = [place.sink.write(path, self.first_row, values) for path, values in self.arrays.items()]
         for name, found in self.partials.items():
             if place.blobs is None:
@@ -124,6 +132,9 @@ class Shard:
         for write in pending:
             write.result()
         seconds = time.perf_counter() - self.started
+        if not self.claim.still():
+            self.claim.release()
+            return seconds
         explanations = {explanation.name: explanation for explanation in job.explanations}
         bad = int(np.count_nonzero(self.arrays["rows/status"])) if ROWS in self.names else None
         for name in sorted(self.names, key=lambda name: name != ROWS):
@@ -140,6 +151,7 @@ class Shard:
                     facts=facts,
                 )
             )
+        self.claim.release()
         return seconds
 
     def _put(self, owner: str, path: str, rows: Where, values: np.ndarray) -> None:

@@ -24,6 +24,8 @@ def write_groups(
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any] | None = None,
     dimensions: Sequence[str] = ("y", "x"),
+    *,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write or replace the statistics of one method.
 
@@ -34,6 +36,7 @@ def write_groups(
         arrays: Field (``count``, ``mean``, ``variance`` or more) -> values with the groups as first axis.
         attributes: JSON values to keep, such as the steps that the maps went through.
         dimensions: Names of the axes of one map.
+        facts: JSON values for the marker, such as what they were made of.
 
     Raises:
         InputError: An array does not have one row per group.
@@ -54,7 +57,7 @@ def write_groups(
     for write in pending:
         write.result()
     sums = {place: checksum(values) for place, values in values_at.items()}
-    ledger.mark(Marker(path, 0, 0, len(groups), sums))
+    ledger.mark(Marker(path, 0, 0, len(groups), sums, facts=facts or {}))
 
 
 def read_groups(storage: Storage, name: str) -> dict[str, Any]:

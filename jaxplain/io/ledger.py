@@ -6,13 +6,15 @@ Data without a marker count as missing. Markers are small JSON files at ``done/<
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.io.claims import claim
 from jaxplain.io.storage import Storage
 
 
@@ -79,8 +81,15 @@ class Ledger:
 
     def mark(self, marker: Marker) -> bool:
         """Declare a shard finished; call it last. False when another worker has done so already."""
-        text = json.dumps(asdict(marker), sort_keys=True, indent=1, allow_nan=False, default=_plain)
-        return self.storage.create(_key(marker.name, marker.shard), text.encode())
+        # The nonce tells one's own marker, whose answer was lost on the way, from another worker's.
+        content = {**asdict(marker), "nonce": uuid.uuid4().hex}
+        text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, default=_plain)
+        return claim(self.storage, _key(marker.name, marker.shard), text.encode())
+
+    def lacking(self, names: Sequence[str], shard: int) -> list[str]:
+        """Return those of some names that have no marker for a shard."""
+        found = self.storage.read_many([_key(name, shard) for name in names])
+        return [name for name, raw in zip(names, found, strict=True) if raw is None]
 
     def unmark(self, name: str, shard: int) -> None:
         """Declare a shard unfinished, before it is redone."""

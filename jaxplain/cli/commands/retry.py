@@ -39,4 +39,4 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     else:
         streams.results.print("No image was left out, so nothing was redone.")
     show_summary(summary, streams.results, job_file=arguments.job)
-    return DONE if summary.complete else INCOMPLETE
+    return DONE if summary.done else INCOMPLETE

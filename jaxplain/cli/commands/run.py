@@ -2,24 +2,33 @@
 
 import argparse
 
-from jaxplain.cli.options import job_argument
+from jaxplain.cli.options import job_argument, part_of, worker_options
 from jaxplain.cli.streams import Streams
 
 HELP = "explain every image of a job, and make the global maps"
 DESCRIPTION = """\
 Explain every image of a job's source and write the maps into the job's output; when all are done, make the
-global maps. A run that was killed goes on where it was with the same command. Exit code 75 says that some
-shards could not be read or written and that the same command will try them again."""
+global maps. A run that was killed goes on where it was with the same command.
+
+Several workers share a job with --worker, on one machine or many: each does its own range of shards, and with --steal
+also what others have left. They need no coordinator: a lease per shard tells who works on it, and the one that finds
+everything done makes the global maps.
+
+Exit code 0 says that this worker's range is done (with --steal: everything), 75 that the same command has something
+left to do: it was stopped, shards could not be read, or others still hold them."""
 EXAMPLES = """\
   jaxplain run job.toml
   jaxplain run job.toml --set output=runs/b --set methods.smoothgrad.n_samples=64
   jaxplain run job.toml --set source.limit=100     try it on the first hundred images
+  jaxplain run job.toml --worker 2/4               the second of four workers
+  srun -n 64 jaxplain run job.toml --worker auto --steal
   jaxplain run job.toml --set run.compile_cache=off    keep no compiled programs in your cache folder"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     job_argument(parser)
+    worker_options(parser)
     parser.add_argument(
         "--replan", action="store_true", help="go on although the store was begun on another kind of device"
     )
@@ -29,11 +38,14 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Run the job."""
     from jaxplain.cli.failures import DONE, INCOMPLETE
     from jaxplain.cli.progress import watching
+    from jaxplain.cli.signals import stopping
 
-    with watching(streams.progress) as watch:
+    with stopping(arguments.grace) as stop, watching(streams.progress) as watch:
         from jaxplain.cli.closing import show_summary
-        from jaxplain.cli.job import run
+        from jaxplain.cli.job import run_job
+        from jaxplain.cli.jobfile import load_job
 
-        summary = run(arguments.job, set=arguments.set, replan=arguments.replan, watch=watch)
+        part, file = part_of(arguments, stop), load_job(arguments.job, arguments.set)
+        summary = run_job(file, replan=arguments.replan, part=part, watch=watch)
     show_summary(summary, streams.results, job_file=arguments.job)
-    return DONE if summary.complete else INCOMPLETE
+    return DONE if summary.done else INCOMPLETE

@@ -1,0 +1,101 @@
+"""Which shard next: a worker takes a lease on one after the other, passes over what others hold, and comes back."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from jaxplain.engine.stop import Stop
+from jaxplain.engine.worker import Worker
+from jaxplain.io.leases import Held, Lease, Leases, Met
+
+LONGEST_PAUSE = 1.0
+"""Seconds after which a worker that waits for others looks again."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How this process takes part in the work on a store.
+
+    Args:
+        worker: Which of the workers it is.
+        steal: Whether it goes on to the shards of others, and waits for those that they hold, until all are done.
+        leases: Its leases; None where nobody else can work on the store.
+        stop: A wish to end soon.
+    """
+
+    worker: Worker = field(default_factory=Worker)
+    steal: bool = False
+    leases: Leases | None = None
+    stop: Stop = field(default_factory=Stop)
+
+
+@dataclass
+class Claim:
+    """A shard to work on.
+
+    Args:
+        number: The shard.
+        held: Its lease, where leases are taken.
+        lost: Whether somebody else turned out to hold it.
+    """
+
+    number: int
+    held: Held | None = None
+    lost: bool = False
+
+    def still(self) -> bool:
+        """Tell whether nobody else has taken the shard over."""
+        self.lost = self.lost or not (self.held is None or self.held.still())
+        return not self.lost
+
+    def release(self) -> None:
+        """Give the lease back."""
+        if self.held is not None:
+            self.held.release()
+
+
+class Assignment:
+    """The shards that one worker takes.
+
+    Args:
+        part: How it takes part.
+        shards: What it is to do, in its order.
+        scope: Put before the names of leases; tells shards of one kind of work from those of another.
+    """
+
+    def __init__(self, part: Part, shards: Sequence[int], scope: str = ""):
+        self._part, self._left, self._scope = part, list(shards), scope
+        self._claims: list[Claim] = []
+        self.others: dict[int, Lease] = {}
+        """What somebody else held when it was last looked at."""
+
+    def passes(self) -> Iterator[Iterator[Claim]]:
+        """Yield one pass after the other over what is left; each takes its leases while it is gone through.
+
+        Ends when nothing is left; when all that is left is held by workers known to be alive, unless this one steals;
+        or when somebody wishes for the end.
+        """
+        stop = self._part.stop
+        while self._left and not stop.asked:
+            self._claims, met = [], dict[int, Met]()
+            free = self._free(met)
+            first = next(free, None)
+            if first is not None:
+                yield chain([first], free)
+            self.others = {number: one.lease for number, one in met.items()}
+            self._left = [*met, *(claim.number for claim in self._claims if claim.lost)]
+            if first is None and self._part.leases is not None:
+                if not self._part.steal and all(one.alive for one in met.values()):
+                    return
+                stop.wait(min(self._part.leases.period / 4, LONGEST_PAUSE))
+
+    def _free(self, met: dict[int, Met]) -> Iterator[Claim]:
+        for number in self._left:
+            if self._part.stop.asked:
+                return
+            found = None if self._part.leases is None else self._part.leases.take(f"{self._scope}{number:06d}")
+            if isinstance(found, Met):
+                met[number] = found
+            else:
+                self._claims.append(Claim(number, found))
+                yield self._claims[-1]
