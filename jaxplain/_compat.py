@@ -232,6 +232,14 @@ def is_literal(atom: Any) -> bool:
     return isinstance(atom, Literal_)
 
 
+def shard_map(act: Callable[..., Any], mesh: jax.sharding.Mesh, in_specs: Any, out_specs: Any) -> Callable[..., Any]:
+    """Run a function on every device of a mesh with its part of the arguments.
+
+    How values vary over the mesh is not checked: rules on traced operations bind equations in which that is not said.
+    """
+    return jax.shard_map(act, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+
 def forget_compile_cache() -> None:
     """Let JAX look anew at its settings of the persistent compile cache, which it does at the first program only."""
     from jax.experimental.compilation_cache import compilation_cache

@@ -132,15 +132,14 @@ class PlanSection:
     """``[plan]``: what is asked of the plan; what is left out is chosen.
 
     Args:
-        memory: Budget of one step, such as "2GiB".
-        batch: Images per compiled step.
+        memory: Budget of one step on each device, such as "2GiB".
+        batch: Images per compiled step, rounded up to a multiple of the devices.
         chunk: Samples evaluated together.
         precision: "exact", "fast" (the device's default) or "bf16".
         rows_per_shard: Images per shard.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
         together: Whether methods without samples share one program with the clean pass.
-        coarse: Whether maps that end in an upsampling (CAMs, rollouts) are stored without it, at the resolution of their
-            layer, and upsampled when they are read.
+        devices: How many of the local devices share out a batch; all by default.
     """
 
     memory: str | int = "2GiB"
@@ -150,7 +149,7 @@ class PlanSection:
     rows_per_shard: int | None = None
     store: Literal["float16", "float32", "none"] = "float16"
     together: bool = True
-    coarse: bool = True
+    devices: int | None = None
 
 
 @dataclass(frozen=True)

@@ -126,4 +126,5 @@ def _settings(built: Built) -> Settings:
         threshold=section.threshold,
         batch=section.batch,
         precision=built.job.request.precision,
+        devices=built.job.request.devices,
     )

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
 from jaxplain._typing import Array
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Predicted
 from jaxplain.engine.context import of_images
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.lift import Arguments, clean_pass, select_images
 
 
@@ -23,6 +23,7 @@ class Batches:
         words: Their ids as words ``(N, 2)``.
         arguments: Traced arguments of the method.
         size: Images per batch.
+        devices: Those that share out a batch.
     """
 
     score: Score
@@ -31,16 +32,21 @@ class Batches:
     words: np.ndarray
     arguments: Arguments
     size: int
+    devices: Devices = ONE_DEVICE
 
-    def of(self, rows: np.ndarray) -> tuple[Score, Array, np.ndarray, Arguments]:
+    def of(self, rows: np.ndarray) -> tuple[Score, Array, Array, Arguments]:
         """Return resolved score, examples, ids and arguments of a batch.
 
         Args:
             rows: Numbers of the images; missing ones, and those beyond the last image, repeat the last.
         """
         rows = np.minimum(rows[np.minimum(np.arange(self.size), len(rows) - 1)], len(self.images) - 1)
-        context = {name: of_images(value, rows) for name, value in self.arguments.context.items()}
-        score, x = select_images(self.score, self.axes, rows), jax.device_put(self.images[rows])
+        chosen = select_images(self.score, self.axes, rows)
+        own = {name: of_images(value, rows) for name, value in self.arguments.context.items() if not callable(value)}
+        target, extras, x, words, own = self.devices.cut(
+            (chosen.target, chosen.extras, self.images[rows], self.words[rows], own)
+        )
+        score = Score(chosen.model, target, extras)
         if isinstance(self.score.target, Predicted):
-            score = Score(score.model, clean_pass(score, x).target, score.extras)
-        return score, x, self.words[rows], self.arguments._replace(context=context)
+            score = Score(score.model, clean_pass(score, x, devices=self.devices).target, extras)
+        return score, x, words, self.arguments._replace(context={**self.arguments.context, **own})

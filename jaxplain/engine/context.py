@@ -140,8 +140,8 @@ def resolved(value: Any, x: Array, key: Array | None) -> Any:
 
 
 def of_images(value: Any, rows: np.ndarray) -> Any:
-    """Return the entries of some images."""
-    return value if callable(value) else jax.tree.map(lambda leaf: leaf[rows], value)
+    """Return the entries of some images, of what differs from image to image."""
+    return jax.tree.map(lambda leaf: leaf[rows], value)
 
 
 def check_length(where: str, context: dict[str, Any], n_images: int) -> None:

@@ -16,8 +16,9 @@ from jaxplain.core.score import Score
 from jaxplain.core.targets import Target
 from jaxplain.engine.batches import Batches
 from jaxplain.engine.context import check_length
+from jaxplain.engine.devices import Devices
 from jaxplain.engine.explain_rounds import explain_in_rounds
-from jaxplain.engine.lift import explain_batch, id_words, image_axes, prepare, select_images
+from jaxplain.engine.lift import explain_batch, id_words, image_axes, placed, prepare, select_images
 from jaxplain.engine.plan import choose_tile
 from jaxplain.engine.precision import Precision, at_precision
 from jaxplain.engine.rounds import Schedule, Stopping, prepare_rounds
@@ -37,6 +38,7 @@ def explain(
     precision: Precision = "fast",
     tolerance: float | None = None,
     budget: int | None = None,
+    devices: int | None = None,
     **keywords: Any,
 ) -> np.ndarray:
     """Explain a model at every image of an array.
@@ -49,12 +51,14 @@ def explain(
         key: Typed key, for methods that sample; each image folds in its id.
         ids: Stable numbers of the images ``(N,)``; their positions by default. The noise depends on them alone.
         extras: Further inputs of the network, each ``(N, ...)``.
-        batch: Images per compiled step; chosen from ``memory`` by default.
-        memory: Budget for one step, such as "2GiB".
+        batch: Images per compiled step, rounded up to a multiple of the devices; chosen from ``memory`` by default.
+        memory: Budget of each device for one step, such as "2GiB".
         precision: "exact", "fast" (the device's default) or "bf16".
         tolerance: Relative error at which the map of an image is done: sampling goes on from the method's own number of
             samples, doubling it, for the images above it. A warning tells when the budget does not suffice.
         budget: Most evaluations of the network per image where there is a tolerance; 4096 by default.
+        devices: How many local devices share out every batch; all by default. The maps do not depend on it beyond
+            rounding.
         keywords: The method's context and knobs.
 
     Returns:
@@ -84,7 +88,9 @@ def explain(
     else:
         program, arguments, schedule = prepare_rounds(entry, keywords, stopping, x_shape=shape)
     check_length(f"explain({entry.name!r})", arguments.context, len(images))
-    model, context = at_precision(model, precision)
+    sharing = Devices.local(devices)
+    model, context = at_precision(model, precision, sharing)
+    key, arguments = sharing.whole(key), placed(arguments, sharing)
     score = Score(model, target, extras)
     words = id_words(np.arange(len(images)) if ids is None else np.asarray(ids))
     with context:
@@ -95,17 +101,18 @@ def explain(
             len(images),
             memory,
             batch,
+            sharing.count,
         )
         if "chunk" not in keywords:
             program = program.with_chunk(tile.chunk)
-        batches = Batches(score, axes, images, words, arguments, tile.batch)
+        batches = Batches(score, axes, images, words, arguments, tile.batch, sharing)
         if schedule is not None:
             return explain_in_rounds(entry.name, batches, key, program, schedule)
         pieces: list[np.ndarray] = []
         waiting: Any = None
         for start in range(0, len(images), tile.batch):
             chosen, x, own_words, own = batches.of(np.arange(start, start + tile.batch))
-            maps, _ = explain_batch(chosen, x, own_words, key, own, program=program)
+            maps, _ = explain_batch(chosen, x, own_words, key, own, program=program, devices=sharing)
             # The device works on this batch while the maps of the one before are fetched.
             pieces += [] if waiting is None else [np.asarray(waiting)]
             waiting = maps

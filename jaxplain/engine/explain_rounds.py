@@ -29,14 +29,16 @@ def explain_in_rounds(
         program: The method's program.
         schedule: Its rounds.
     """
-    n, queue, missed = len(batches.images), Queue(batches.size), list[float]()
+    n, queue, missed, devices = len(batches.images), Queue(batches.size), list[float](), batches.devices
     score, x, words, arguments = batches.of(np.arange(batches.size))
-    shapes = round_batch.eval_shape(score, x, words, key, arguments, None, *schedule.span(0), program=program)
-    maps, blank = np.empty((n, *shapes.map.shape[1:]), shapes.map.dtype), blank_state(shapes)
+    given = score, x, words, key, arguments, None, *schedule.span(0)
+    shapes = round_batch.eval_shape(*given, program=program, devices=devices)
+    maps, blank = np.empty((n, *shapes.map.shape[1:]), shapes.map.dtype), devices.cut(blank_state(shapes))
 
     def take_round(number: int, rows: np.ndarray, state: PyTree) -> None:
         score, x, words, arguments = batches.of(rows)
-        found = round_batch(score, x, words, key, arguments, state, *schedule.span(number), program=program)
+        span = schedule.span(number)
+        found = round_batch(score, x, words, key, arguments, state, *span, program=program, devices=devices)
         verdict = schedule.judge(number, found, np.ones(len(rows), bool))
         queue.put(number + 1, Waiting(rows, found.state), verdict.goes_on)
         maps[rows[verdict.done]] = np.asarray(found.map)[verdict.done]
@@ -45,7 +47,7 @@ def explain_in_rounds(
     def go_on(*, rest: bool) -> None:
         while (taken := queue.take(rest=rest)) is not None:
             number, waiting = taken
-            take_round(number, waiting.row, filled(waiting.state, batches.size))
+            take_round(number, waiting.row, devices.cut(filled(waiting.state, batches.size)))
 
     for start in range(0, n, batches.size):
         take_round(0, np.arange(start, min(start + batches.size, n)), blank)

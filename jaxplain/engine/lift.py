@@ -19,10 +19,12 @@ from jaxplain._registry import Entry, find_method
 from jaxplain._typing import Array, PyTree, ScoreFn
 from jaxplain.adapters.independence import forward
 from jaxplain.core.fitting import check_classes, check_images, check_target
+from jaxplain.core.model import Model
 from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
 from jaxplain.engine.context import canonical, context_axes, resolved, traced_context
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.graph.rewrite import with_fast_gradients
 
 
@@ -98,9 +100,16 @@ def prepare(
     )
 
 
-@partial(jax.jit, static_argnames="program")
+@partial(jax.jit, static_argnames=("program", "devices"))
 def explain_batch(
-    score: Score, x: Array, ids: Array, key: Array | None, arguments: Arguments, *, program: Program
+    score: Score,
+    x: Array,
+    ids: Array,
+    key: Array | None,
+    arguments: Arguments,
+    *,
+    program: Program,
+    devices: Devices = ONE_DEVICE,
 ) -> tuple[Array, dict[str, Array]]:
     """Explain a batch.
 
@@ -111,6 +120,7 @@ def explain_batch(
         key: The run's key, or none where nothing is random.
         arguments: Traced context and knobs.
         program: The method and what is static.
+        devices: Those that share out the batch.
 
     Returns:
         Maps ``(batch, *t, *in)`` and the figures of their error, an empty dictionary where there are none.
@@ -121,7 +131,7 @@ def explain_batch(
         result = run(f, x, **keywords)  # type: ignore[misc]
         return result if program.diagnosed else (result, {})
 
-    return over_images(one, score, x, ids, key, arguments, program)
+    return over_images(one, score, x, ids, key, arguments, program, devices=devices)
 
 
 def over_images(
@@ -133,24 +143,45 @@ def over_images(
     arguments: Arguments,
     program: Program,
     *per_image: PyTree,
+    devices: Devices = ONE_DEVICE,
 ) -> PyTree:
     """Call ``act(f, x, keywords, *per_image)`` for every image of a batch; the rest is that of ``explain_batch``."""
     entry = program.entry
     axes = {name: context_axes(value) for name, value in arguments.context.items()}
+    common = {name: value for name, value in arguments.context.items() if callable(value)}
+    apart = {name: value for name, value in arguments.context.items() if not callable(value)}
 
-    def one(
-        target: Target, extras: tuple[PyTree, ...], x: Array, words: Array, context: dict[str, Any], *own_values: PyTree
-    ) -> Any:
-        f: ScoreFn = Score(score.model, target, extras)
-        f = in_fast_forms(f) if entry.notes.get("plain_gradient") else f
-        own = None if key is None else image_key(key, words)
-        keywords: dict[str, Any] = {name: resolved(value, x, own) for name, value in context.items()}
-        if "key" in entry.context:
-            keywords["key"] = own
-        return act(f, x, {**keywords, **arguments.knobs, **dict(program.statics)}, *own_values)
+    def on_device(shared: PyTree, own: PyTree) -> PyTree:
+        (model, key, knobs, common), (target, extras, x, ids, apart, per_image) = shared, own
 
-    in_axes = (0, 0, 0, 0, axes, *(0 for _ in per_image))
-    return jax.vmap(one, in_axes=in_axes)(score.target, score.extras, x, ids, arguments.context, *per_image)
+        def one(
+            target: Target,
+            extras: tuple[PyTree, ...],
+            x: Array,
+            words: Array,
+            context: dict[str, Any],
+            *own_values: PyTree,
+        ) -> Any:
+            f: ScoreFn = Score(model, target, extras)
+            f = in_fast_forms(f) if entry.notes.get("plain_gradient") else f
+            own = None if key is None else image_key(key, words)
+            keywords: dict[str, Any] = {name: resolved(value, x, own) for name, value in context.items()}
+            if "key" in entry.context:
+                keywords["key"] = own
+            return act(f, x, {**keywords, **knobs, **dict(program.statics)}, *own_values)
+
+        in_axes = (0, 0, 0, 0, axes, *(0 for _ in per_image))
+        return jax.vmap(one, in_axes=in_axes)(target, extras, x, ids, {**common, **apart}, *per_image)
+
+    shared = (score.model, key, arguments.knobs, common)
+    return devices.share_out(on_device, shared, (score.target, score.extras, x, ids, apart, per_image))
+
+
+def placed(arguments: Arguments, devices: Devices) -> Arguments:
+    """Put the arguments that all images share on every device."""
+    shared = {name: value for name, value in arguments.context.items() if callable(value)}
+    shared, knobs = devices.whole((shared, arguments.knobs))
+    return Arguments({**arguments.context, **shared}, knobs)
 
 
 def in_fast_forms(f: ScoreFn) -> ScoreFn:
@@ -210,14 +241,28 @@ class Clean(NamedTuple):
     good_outputs: Array
 
 
-@jax.jit
-def clean_pass(score: Score, x: Array) -> Clean:
+@partial(jax.jit, static_argnames="devices")
+def clean_pass(score: Score, x: Array, *, devices: Devices = ONE_DEVICE) -> Clean:
     """Run the network once on a batch, resolve the target and look for NaN and infinities.
+
+    Args:
+        score: As in ``explain_batch``.
+        x: Examples ``(batch, *in)``.
+        devices: Those that share out the batch.
 
     Returns:
         The resolved target; the predicted class per image, or -1 where the output is no vector; the scores
         ``(batch, *t)``; and whether all pixels, and all outputs, of each image are finite.
     """
+
+    def on_device(model: Model, own: PyTree) -> Clean:
+        target, extras, x = own
+        return _cleanly(Score(model, target, extras), x)
+
+    return devices.share_out(on_device, score.model, (score.target, score.extras, x))
+
+
+def _cleanly(score: Score, x: Array) -> Clean:
     outputs = jax.vmap(lambda one, extras: output_of(score.model, one, *extras))(x, score.extras)
     target = score.target.resolve(outputs) if isinstance(score.target, Predicted) else score.target
     values = jax.vmap(lambda target, output: target(output))(target, outputs)

@@ -15,6 +15,7 @@ from jaxplain._errors import InputError
 from jaxplain.adapters.independence import check_independent, forward
 from jaxplain.core.model import Model
 from jaxplain.engine.device import device_kind
+from jaxplain.engine.devices import Devices
 from jaxplain.engine.events import Finished, Started, Watcher
 from jaxplain.engine.job import ROWS, Job, Place
 from jaxplain.engine.layout import CONVENTIONS, row_bytes, upsamplings
@@ -35,7 +36,7 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
     """Return the plan of the store: the one in its manifest, or a new one, which is written there; and its step.
 
     Raises:
-        InputError: The store belongs to another job, another device or another model.
+        InputError: The store belongs to another job, another device, another number of devices or another model.
     """
     outputs = probe(job.model, source)
     manifest = place.manifest.read()
@@ -68,6 +69,14 @@ def open_run(job: Job, source: Source, place: Place, *, replan: bool, watch: Wat
             "the checkpoint or the code has changed. Restore it, or choose another output."
         )
     plan = Plan.of(manifest["plan"])
+    devices = Devices.local(job.request.devices).count
+    if plan.devices != devices:
+        if not replan:
+            raise InputError(
+                f"run: the store was planned for {_devices(plan.devices)} and here are {devices}; results would agree "
+                f"to rounding only. Set plan.devices = {plan.devices} where there are as many, or pass --replan."
+            )
+        plan = replace(plan, batch=plan.batch // plan.devices * devices, devices=devices)
     return plan, Step.of(job, source.shape, plan)
 
 
@@ -96,16 +105,16 @@ def make_plan(job: Job, source: Source, *, watch: Watcher) -> tuple[Plan, Step]:
     Raises:
         InputError: The budget does not hold one gradient, or one image does not fit on the device.
     """
-    request, n = job.request, len(source)
+    request, n, devices = job.request, len(source), Devices.local(job.request.devices).count
     began = time.perf_counter()
     watch(Started("plan", 0))
     first = Step(job, source.shape, 1)
     score = select_images(first.score, first.axes, np.zeros(1, int))
     shape = jax.ShapeDtypeStruct(source.shape, np.float32)
-    tile = choose_tile(score, shape, n, request.memory, request.batch)
+    tile = choose_tile(score, shape, n, request.memory, request.batch, devices)
     together = first.of_one_evaluation if request.together else ()
     plan = Plan(
-        tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store, together=together,
+        tile.batch, request.chunk or tile.chunk, request.precision, tile.batch, request.store, together, devices,
         coarse=request.coarse and request.store != "none",
     )  # fmt: skip
     while True:
@@ -117,9 +126,10 @@ def make_plan(job: Job, source: Source, *, watch: Watcher) -> tuple[Plan, Step]:
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or request.batch is not None:
                 raise
-            if plan.batch == 1:
+            share = plan.batch // devices
+            if share == 1:
                 raise InputError("plan: one image does not fit into the device's memory; lower chunk.") from error
-            plan = replace(plan, batch=plan.batch // 2)
+            plan = replace(plan, batch=share // 2 * devices)
     rows = request.rows_per_shard or rows_per_shard(plan.batch, row_bytes(step, plan.store), seconds / plan.batch, n)
     watch(Finished("plan", time.perf_counter() - began, {"batch": plan.batch, "chunk": plan.chunk, "rows": rows}))
     return replace(plan, rows_per_shard=-(-rows // plan.batch) * plan.batch), step
@@ -152,6 +162,10 @@ def _manifest(job: Job, source: Source, plan: Plan, outputs: np.ndarray) -> Mapp
         "conventions": CONVENTIONS,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count} devices"
 
 
 def _size(values: np.ndarray) -> float:

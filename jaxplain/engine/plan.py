@@ -28,7 +28,7 @@ StoreKind = Literal["float16", "float32", "none"]
 
 @dataclass(frozen=True)
 class Tile:
-    """Images per step and samples per chunk; their product is the number of gradients held at once."""
+    """Images per step and samples per chunk; on each device their product is the number of gradients held at once."""
 
     batch: int
     chunk: int
@@ -45,6 +45,7 @@ class Plan:
         rows_per_shard: Images per shard, a multiple of the batch.
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
         together: Methods that share one program with the clean pass.
+        devices: How many devices share out a batch, each as many images.
         coarse: Whether maps that end in an upsampling are stored without it; see ``jaxplain.engine.coarse``.
     """
 
@@ -54,6 +55,7 @@ class Plan:
     rows_per_shard: int
     store: StoreKind = "float16"
     together: tuple[str, ...] = ()
+    devices: int = 1
     coarse: bool = False
 
     @classmethod
@@ -66,15 +68,18 @@ class Plan:
         return asdict(self)
 
 
-def choose_tile(score: Score, x: jax.ShapeDtypeStruct, n: int, memory: str | int, batch: int | None = None) -> Tile:
+def choose_tile(
+    score: Score, x: jax.ShapeDtypeStruct, n: int, memory: str | int, batch: int | None = None, devices: int = 1
+) -> Tile:
     """Choose images per step and samples per chunk from a memory budget.
 
     Args:
         score: Score of a batch, as ``select_images`` makes it.
         x: Shape and dtype of one example.
         n: Number of images.
-        memory: Budget in bytes, or a text such as "2GiB".
-        batch: Images per step, when the caller decides.
+        memory: Budget of each device in bytes, or a text such as "2GiB".
+        batch: Images per step, when the caller decides; rounded up to a multiple of the devices.
+        devices: How many share out a batch.
 
     Raises:
         InputError: The budget does not hold one gradient, or batch is below 1.
@@ -92,8 +97,8 @@ def choose_tile(score: Score, x: jax.ShapeDtypeStruct, n: int, memory: str | int
             f"plan: one gradient needs up to {need:,} bytes, more than the budget of {budget:,}; raise memory."
         )
     tile = min(budget // need, LARGEST_TILE.get(jax.default_backend(), 1024))
-    batch = min(n, tile) if batch is None else batch
-    return Tile(batch, max(1, tile // batch))
+    share = min(-(-n // devices), tile) if batch is None else -(-batch // devices)
+    return Tile(share * devices, max(1, tile // share))
 
 
 def rows_per_shard(batch: int, bytes_per_row: int, seconds_per_row: float, n: int) -> int:

@@ -11,17 +11,20 @@ import jax.numpy as jnp
 from jaxplain._errors import unknown
 from jaxplain._typing import Array, PyTree
 from jaxplain.core.model import Model, remembered
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 
 Precision = Literal["exact", "fast", "bf16"]
 
 
-def at_precision(model: Model, precision: Precision) -> tuple[Model, contextlib.AbstractContextManager[Any]]:
+def at_precision(
+    model: Model, precision: Precision, devices: Devices = ONE_DEVICE
+) -> tuple[Model, contextlib.AbstractContextManager[Any]]:
     """Return the model, and the context to trace it in, at a precision.
 
     "exact" multiplies matrices at the highest precision, "fast" at the device's default (TF32 on recent GPUs), "bf16"
     casts parameters and inputs to bfloat16 and the outputs back to float32; maps are accumulated in float32 throughout.
-    The parameters are put on the device, so that no batch has to carry them there, and the network's trace is shared by
-    all programs of the engine.
+    The parameters are put on the devices, so that no batch has to carry them there, and the network's trace is shared
+    by all programs of the engine.
 
     Raises:
         InputError: Another word.
@@ -29,7 +32,7 @@ def at_precision(model: Model, precision: Precision) -> tuple[Model, contextlib.
     context = tracing_at(precision)
     if precision == "bf16":
         model = Model(_cast(model.params, jnp.bfloat16), InBfloat16(model.apply))
-    return remembered(Model(jax.device_put(model.params), model.apply)), context
+    return remembered(Model(devices.whole(model.params), model.apply)), context
 
 
 def tracing_at(precision: Precision) -> contextlib.AbstractContextManager[Any]:

@@ -23,6 +23,7 @@ from jaxplain.core.estimate import Round, next_round, totals
 from jaxplain.core.sampling import DEFAULT_CHUNK, even_chunk
 from jaxplain.core.score import Score
 from jaxplain.engine.context import Shared
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.lift import Arguments, Program, over_images, prepare
 
 BUDGET = 4096
@@ -166,7 +167,7 @@ def known_rounds(entry: Entry) -> Rounds:
     return entry.rounds
 
 
-@partial(jax.jit, static_argnames="program")
+@partial(jax.jit, static_argnames=("program", "devices"))
 def round_batch(
     score: Score,
     x: Array,
@@ -178,6 +179,7 @@ def round_batch(
     stop: Array,
     *,
     program: Program,
+    devices: Devices = ONE_DEVICE,
 ) -> Round:
     """Take a method's samples ``first`` to ``stop - 1`` of every image of a batch.
 
@@ -189,6 +191,7 @@ def round_batch(
         first: Number of the first sample, int32.
         stop: Number after the last, int32.
         program: The method and what is static.
+        devices: Those that share out the batch.
     """
     rounds, words = known_rounds(program.entry), _words(arguments, program)
     size, together = rounds.size(words), words.get("chunk") or DEFAULT_CHUNK
@@ -198,7 +201,9 @@ def round_batch(
         estimate = rounds.form(f, x, **{name: keywords.get(name) for name in rounds.keywords})
         return next_round(estimate, own[0] if own else None, first, stop, chunk=chunk)
 
-    return over_images(one, score, x, ids, key, arguments, program, *(() if state is None else (state,)))
+    return over_images(
+        one, score, x, ids, key, arguments, program, *(() if state is None else (state,)), devices=devices
+    )
 
 
 class Queue:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxplain._typing import PyTree
 from jaxplain.core.estimate import Round
-from jaxplain.core.score import Score
 from jaxplain.core.targets import Target
 from jaxplain.engine.job import Job
 from jaxplain.engine.lift import id_words
@@ -97,9 +95,8 @@ class ShardRounds:
             while (taken := queue.take(rest=rest)) is not None:
                 number, images = taken
                 full = filled(images, self._plan.batch)
-                score = Score(self._step.score.model, full.target, self._step.score.extras)
-                x, words = jax.device_put((full.image, id_words(full.id)))
-                found = self._step.go_on(name, number, score, x, words, full.state)
+                x, words, state = self._step.devices.cut((full.image, id_words(full.id), full.state))
+                found = self._step.go_on(name, number, self._step.resolved(full.target), x, words, state)
                 yield name, number, images, found
                 if rest:
                     break

@@ -17,9 +17,11 @@ from jaxplain._typing import Array, PyTree
 from jaxplain.core.estimate import Round
 from jaxplain.core.sampling import DEFAULT_CHUNK
 from jaxplain.core.score import Score
+from jaxplain.core.targets import Target
 from jaxplain.engine.coarse import without_last_step
 from jaxplain.engine.compiling import Compiled, compile_ahead
 from jaxplain.engine.context import canonical
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.events import Watcher, unwatched
 from jaxplain.engine.job import ROWS, Job
 from jaxplain.engine.lift import (
@@ -30,6 +32,7 @@ from jaxplain.engine.lift import (
     explain_batch,
     id_words,
     image_axes,
+    placed,
     prepare,
     select_images,
 )
@@ -56,6 +59,7 @@ class Step:
         chunk: Samples evaluated together.
         together: Methods that share one program with the clean pass.
         coarse: Whether maps are left at their layer's resolution, to be brought to the examples' size on reading.
+        devices: Those that share out a batch.
         compiled: The programs compiled so far, by name.
     """
 
@@ -64,6 +68,7 @@ class Step:
     batch: int
     chunk: int = DEFAULT_CHUNK
     together: tuple[str, ...] = ()
+    devices: Devices = ONE_DEVICE
     coarse: bool = False
     compiled: dict[str, Compiled] = field(default_factory=dict, compare=False, repr=False)
 
@@ -72,13 +77,13 @@ class Step:
         """Return the step of a plan."""
         names = [explanation.name for explanation in job.explanations]
         together = tuple(name for name in plan.together if name in names)
-        return cls(job, shape, plan.batch, plan.chunk, together, plan.coarse)
+        return cls(job, shape, plan.batch, plan.chunk, together, Devices.local(plan.devices), plan.coarse)
 
     @cached_property
     def score(self) -> Score:
         """The score at the plan's precision; its target's leaves carry all images and stay on the host."""
         target = jax.tree.map(np.asarray, canonical(self.job.target))
-        return Score(at_precision(self.job.model, self.job.request.precision)[0], target)
+        return Score(at_precision(self.job.model, self.job.request.precision, self.devices)[0], target)
 
     @cached_property
     def axes(self) -> tuple[int | None, ...]:
@@ -98,7 +103,8 @@ class Step:
     @cached_property
     def key(self) -> Array:
         """The key of the run."""
-        return jax.random.key(self.job.seed)
+        key: Array = self.devices.whole(jax.random.key(self.job.seed))
+        return key
 
     @cached_property
     def programs(self) -> dict[str, tuple[Program, Arguments]]:
@@ -120,7 +126,7 @@ class Step:
             else:
                 program, arguments, schedule = prepare_rounds(one.method, keywords, one.stopping, x_shape=self.shape)
             program = program if "chunk" in keywords else program.with_chunk(self.chunk)
-            prepared[one.name] = program, arguments, schedule
+            prepared[one.name] = program, placed(arguments, self.devices), schedule
         return prepared
 
     @property
@@ -154,21 +160,26 @@ class Step:
         """
         self.compile(names)
         first, *others = self._needed(names)
-        score = select_images(self.score, self.axes, numbers)
-        x, words = jax.device_put((images, id_words(ids)))
+        chosen = select_images(self.score, self.axes, numbers)
+        score = Score(chosen.model, *self.devices.cut((chosen.target, chosen.extras)))
+        x, words = self.devices.cut((images, id_words(ids)))
         results: Result = {}
         begun: Begun = {}
         if first == CLEAN:
             clean: Clean = self.compiled[CLEAN].call(score, x)
         else:
             clean, results = self.compiled[first].call(score, x, words, self.key, self._arguments(self.together))
-        resolved = Score(score.model, clean.target, score.extras)
+        resolved = self.resolved(clean.target)
         for name in others:
             if name in self.schedules:
                 begun[name] = self.go_on(name, 0, resolved, x, words, self._blank_states[name])
             else:
                 results[name] = self.compiled[name].call(resolved, x, words, self.key, self.programs[name][1])
         return clean, {name: found for name, found in results.items() if name in names}, begun
+
+    def resolved(self, target: Target) -> Score:
+        """Return the score of a batch by its resolved target, on the devices."""
+        return Score(self.score.model, self.devices.cut(target), self.score.extras)
 
     def go_on(self, name: str, number: int, score: Score, x: Array, words: Array, state: PyTree) -> Round:
         """Start a round of a method on a batch.
@@ -177,7 +188,7 @@ class Step:
             name: The method.
             number: The round, from 0 on.
             score: Resolved score of the batch.
-            x: ``(batch, *in)``.
+            x: ``(batch, *in)``, on the devices as everything that belongs to images.
             words: Their ids as words.
             state: What the last round left.
         """
@@ -191,7 +202,7 @@ class Step:
         """Return, per method, the shape of a batch of maps and of its figures, without running anything."""
         with self._precision:
             plain = {
-                name: explain_batch.eval_shape(*self._method_shapes, arguments, program=program)
+                name: explain_batch.eval_shape(*self._method_shapes, arguments, program=program, devices=self.devices)
                 for name, (program, arguments) in self.programs.items()
                 if name not in self.schedules
             }
@@ -201,17 +212,17 @@ class Step:
     @cached_property
     def _round_shapes(self) -> dict[str, Round]:
         with self._precision:
-            return {
-                name: round_batch.eval_shape(
-                    *self._method_shapes, self.programs[name][1], None, NUMBER, NUMBER, program=self.programs[name][0]
-                )
-                for name in self.schedules
-            }
+            found = {}
+            for name in self.schedules:
+                program, arguments = self.programs[name]
+                given = *self._method_shapes, arguments, None, NUMBER, NUMBER
+                found[name] = round_batch.eval_shape(*given, program=program, devices=self.devices)
+            return found
 
     @cached_property
     def _blank_states(self) -> dict[str, PyTree]:
         """States before the first round, which reads nothing of them."""
-        return {name: blank_state(shapes) for name, shapes in self._round_shapes.items()}
+        return {name: self.devices.cut(blank_state(shapes)) for name, shapes in self._round_shapes.items()}
 
     def _needed(self, names: Sequence[str]) -> list[str]:
         """Return the names of the programs that give these results, that with the clean pass first."""
@@ -220,17 +231,19 @@ class Step:
 
     def _lower(self, name: str) -> Any:
         with self._precision:
+            devices = self.devices
             if name == CLEAN:
-                return clean_pass.lower(self._score_shapes, self._image_shapes)
+                return clean_pass.lower(self._score_shapes, self._image_shapes, devices=devices)
             if name in self.programs:
                 program, arguments = self.programs[name]
+                given = *self._method_shapes, arguments
                 if name in self.schedules:
-                    state = self._round_shapes[name].state
-                    return round_batch.lower(*self._method_shapes, arguments, state, NUMBER, NUMBER, program=program)
-                return explain_batch.lower(*self._method_shapes, arguments, program=program)
+                    state = devices.cut_shapes(self._round_shapes[name].state)
+                    return round_batch.lower(*given, state, NUMBER, NUMBER, program=program, devices=devices)
+                return explain_batch.lower(*given, program=program, devices=devices)
             programs = tuple((name, self.programs[name][0]) for name in self.together)
-            _, *rest = self._method_shapes
-            return _explain_together.lower(self._score_shapes, *rest, self._arguments(self.together), programs=programs)
+            given = self._score_shapes, *self._method_shapes[1:], self._arguments(self.together)
+            return _explain_together.lower(*given, programs=programs, devices=devices)
 
     def _arguments(self, names: Sequence[str]) -> dict[str, Arguments]:
         return {name: self.programs[name][1] for name in names}
@@ -241,25 +254,27 @@ class Step:
 
     @cached_property
     def _score_shapes(self) -> Score:
-        return select_images(self.score, self.axes, np.zeros(self.batch, int))
+        chosen = select_images(self.score, self.axes, np.zeros(self.batch, int))
+        return Score(chosen.model, *self.devices.cut_shapes((chosen.target, chosen.extras)))
 
     @property
-    def _image_shapes(self) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((self.batch, *self.shape), np.float32)
+    def _image_shapes(self) -> Any:
+        return self.devices.cut_shapes(jax.ShapeDtypeStruct((self.batch, *self.shape), np.float32))
 
     @cached_property
     def _clean_shapes(self) -> Clean:
         with self._precision:
-            return clean_pass.eval_shape(self._score_shapes, self._image_shapes)
+            return clean_pass.eval_shape(self._score_shapes, self._image_shapes, devices=self.devices)
 
     @cached_property
     def _method_shapes(self) -> tuple[Any, ...]:
         """The first arguments of every method's program."""
-        score = Score(self.score.model, self._clean_shapes.target, self.score.extras)
-        return score, self._image_shapes, jax.ShapeDtypeStruct((self.batch, 2), np.uint32), self.key
+        score = Score(self.score.model, self.devices.cut_shapes(self._clean_shapes.target), self.score.extras)
+        words = self.devices.cut_shapes(jax.ShapeDtypeStruct((self.batch, 2), np.uint32))
+        return score, self._image_shapes, words, self.key
 
 
-@partial(jax.jit, static_argnames="programs")
+@partial(jax.jit, static_argnames=("programs", "devices"))
 def _explain_together(
     score: Score,
     x: Array,
@@ -268,13 +283,19 @@ def _explain_together(
     arguments: Mapping[str, Arguments],
     *,
     programs: tuple[tuple[str, Program], ...],
+    devices: Devices,
 ) -> tuple[Clean, Result]:
     """Run the clean pass and methods in one program; what they have in common is computed once."""
-    clean = clean_pass(score, x)
-    resolved = Score(score.model, clean.target, score.extras)
-    return clean, {
-        name: explain_batch(resolved, x, words, key, arguments[name], program=program) for name, program in programs
-    }
+
+    def on_device(shared: PyTree, own: PyTree) -> tuple[Clean, Result]:
+        (model, key, arguments), (target, extras, x, words) = shared, own
+        clean = clean_pass(Score(model, target, extras), x)
+        resolved = Score(model, clean.target, extras)
+        return clean, {
+            name: explain_batch(resolved, x, words, key, arguments[name], program=program) for name, program in programs
+        }
+
+    return devices.share_out(on_device, (score.model, key, arguments), (score.target, score.extras, x, words))
 
 
 def padded(rows: Rows, batch: int) -> Rows:

@@ -28,6 +28,7 @@ from jaxplain.aggregate.results import results
 from jaxplain.aggregate.steps import FRACTIONS, Steps
 from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
+from jaxplain.engine.devices import Devices
 from jaxplain.engine.events import Advanced, Finished, Started, Watcher, unwatched
 from jaxplain.engine.precision import Precision, at_precision
 from jaxplain.engine.scores import Scores, ScoresInMemory
@@ -54,8 +55,9 @@ class Settings:
         level: Coverage of the intervals.
         exclude: Labels left out of the macro average, such as "any disease".
         threshold: Score above which a label counts as predicted, where images have several labels.
-        batch: Images per compiled step.
+        batch: Images per compiled step, rounded up to a multiple of the devices.
         precision: "exact", "fast" or "bf16".
+        devices: How many local devices share out a batch; all by default.
     """
 
     fractions: tuple[float, ...] = FRACTIONS
@@ -69,6 +71,7 @@ class Settings:
     threshold: float = 0.0
     batch: int = 64
     precision: Precision = "fast"
+    devices: int | None = None
 
 
 def sweep(
@@ -116,11 +119,15 @@ def sweep(
     steps = Steps(tuple(settings.fractions), prod(space))
     if not len(steps.inner):
         raise InputError(f"peppr: steps {steps.fractions} take no mask between none and all of {prod(space)} pixels.")
-    model, context = at_precision(model, settings.precision)
+    devices = Devices.local(settings.devices)
+    model, context = at_precision(model, settings.precision, devices)
     with context:
         ranks = np.stack([order.ranks for order in ranked if order.ranks is not None])
         baseline = _baseline(settings, mean_image)
-        work = SweepWork(model, source, rows, baseline, ranks, steps.inner, batch=settings.batch, seed=settings.seed)
+        work = SweepWork(
+            model, source, rows, baseline, ranks, steps.inner,
+            batch=settings.batch, seed=settings.seed, devices=devices,
+        )  # fmt: skip
         truth = one_hot(given[rows], work.n_labels)
         shape = (len(ranked), 2, len(steps.inner), work.n_labels)
         shard_rows = _shard_rows(len(rows), work.batch, 4 * prod(shape))

@@ -15,6 +15,7 @@ from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
 from jaxplain.engine.ahead import read_ahead
 from jaxplain.engine.compiling import compile_ahead
+from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.events import Watcher
 from jaxplain.engine.lift import id_words
 from jaxplain.engine.masking import blank_batch, score_batch, sweep_batch
@@ -42,18 +43,20 @@ class SweepWork:
         counts: ``(steps,)``: pixels taken.
         batch: Images per compiled step.
         seed: Of a noise baseline.
+        devices: Those that share out a batch.
     """
 
     def __init__(
         self, model: Model, source: Source, rows: np.ndarray, baseline: Baseline, ranks: np.ndarray, counts: np.ndarray,
-        *, batch: int, seed: int,
+        *, batch: int, seed: int, devices: Devices = ONE_DEVICE,
     ):  # fmt: skip
-        self.model, self.source, self.rows, self.baseline, self.seed = model, source, rows, baseline, seed
-        self.ranks, self.counts = jnp.asarray(ranks, jnp.int32), jnp.asarray(counts, jnp.int32)
-        self.key, self.batch = jax.random.key(seed), min(batch, len(rows))
-        first = source.read(rows[np.zeros(self.batch, int)]).image
+        self.model, self.source, self.rows, self.seed, self.devices = model, source, rows, seed, devices
+        numbers = jnp.asarray(ranks, jnp.int32), jnp.asarray(counts, jnp.int32)
+        self.baseline, self.key, (self.ranks, self.counts) = devices.whole((baseline, jax.random.key(seed), numbers))
+        self.batch = -(-min(batch, len(rows)) // devices.count) * devices.count
+        first = devices.cut(source.read(rows[np.zeros(self.batch, int)]).image)
         # Equal blanks must score equally: one row of one batch stands for all.
-        blank = np.asarray(score_batch(model, self._blank(first, np.zeros(self.batch, np.uint64))))
+        blank = np.asarray(self._score(self._blank(first, np.zeros(self.batch, np.uint64))))
         self.shared_blank = blank[0] if isinstance(baseline, Constant) else None
         self.n_labels = blank.shape[1]
 
@@ -63,8 +66,9 @@ class SweepWork:
         Args:
             watch: Called with events.
         """
-        image = jax.ShapeDtypeStruct((self.batch, *self.source.shape), np.float32)
-        lower = partial(sweep_batch.lower, self.model, image, image, self.ranks, self.counts)
+        image = self.devices.cut_shapes(jax.ShapeDtypeStruct((self.batch, *self.source.shape), np.float32))
+        given = self.model, image, image, self.ranks, self.counts
+        lower = partial(sweep_batch.lower, *given, devices=self.devices)
         self._masks = compile_ahead({"masks": lower}, watch)["masks"].call
 
     def sweep(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -98,21 +102,27 @@ class SweepWork:
 
     def _sweep(self, batch: Rows) -> tuple[Any, Any, Any]:
         """Start a batch."""
-        images = jax.device_put(batch.image)
+        images = self.devices.cut(batch.image)
         blank = self._blank(images, batch.id)
-        full = score_batch(self.model, images)
+        full = self._score(images)
         if self.shared_blank is None:
-            blank_scores: Any = score_batch(self.model, blank)
+            blank_scores: Any = self._score(blank)
         else:
             blank_scores = np.broadcast_to(self.shared_blank, full.shape)
         return self._masks(self.model, images, blank, self.ranks, self.counts), full, blank_scores
 
     def _blank(self, images: Any, ids: np.ndarray) -> Any:
-        return blank_batch(self.baseline, images, id_words(ids), self.key)
+        words = self.devices.cut(id_words(ids))
+        return blank_batch(self.baseline, images, words, self.key, devices=self.devices)
+
+    def _score(self, images: Any) -> Any:
+        return score_batch(self.model, images, devices=self.devices)
 
     def identity(self, precision: str) -> str:
         """Hash what decides the scores; the network's code is not in it, but its parameters are."""
         settings = [self.source.fingerprint, self.seed, precision, str(jax.tree.structure(self.baseline))]
+        if self.devices.count > 1:  # on another number of devices scores are equal to rounding only
+            settings.append(f"{self.devices.count} devices")
         total = hashlib.sha256(json.dumps(settings).encode())
         for leaf in jax.tree.leaves((self.rows, self.ranks, self.counts, self.baseline, self.model.params)):
             total.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
