@@ -19,6 +19,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.io.faults import s3_address, s3_proxy  # noqa: F401  (fixtures)
+
 _FINISHED = itertools.count(1)
 _MAPS = Path("/proc/self/maps")
 

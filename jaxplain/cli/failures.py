@@ -25,6 +25,8 @@ _REMEDIES = {
     errno.EPERM: "check the permissions, or choose another place",
     errno.EROFS: "choose a place that can be written",
     errno.ENOENT: "check the path",
+    errno.EAGAIN: "try again later; the same command goes on where it was",
+    errno.ETIMEDOUT: "try again later; the same command goes on where it was",
     errno.EIO: "the file system failed; check it, the same command then goes on where it was",
 }
 
@@ -64,7 +66,8 @@ def _say(first: str, *others: str) -> None:
 
 
 def _os_text(error: OSError) -> str:
-    what = os.strerror(error.errno) if error.errno else str(error)
+    remote = str(error.filename).startswith(("s3://", "gs://"))  # whose reasons are in no list of the system's
+    what = str(error.strerror) if remote else os.strerror(error.errno) if error.errno else str(error)
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "check the path and the file system")
     return f"{where}{what}; {remedy}."

@@ -126,6 +126,7 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
     built = build(file, watch)
     try:
         refuse_other_job(built.job, built.storage)
+        built.storage.check_writing()
         part = with_leases(part, built)
         done = engine.run(built.job, built.source, built.place, replan=replan, part=part, watch=watch)
         write_origin(built.storage, file)

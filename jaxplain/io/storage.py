@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -150,6 +151,17 @@ class Storage:
         condition = found.stamp.generation
         stamp = retrying(lambda: self._finish(kv.write(os.fsencode(key), data, if_equal=condition), key))
         return bool(stamp.generation)
+
+    def check_writing(self) -> None:
+        """Write and delete a small key of an object store, so that what stands against it is known before work begins.
+
+        Raises:
+            OSError: There is no such bucket, or it may not be written.
+        """
+        if self._deadline is not None:
+            key = f"writing/{uuid.uuid4().hex}"
+            self.write(key, b"")
+            self.delete(key)
 
     def remove_leftovers(self, older_than: float = 3600.0) -> int:
         """Delete what killed writers left half-written in a folder, if older than so many seconds; return how many."""

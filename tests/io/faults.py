@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import pytest
+
 BUCKET = "bucket"
 Plan = Callable[[str, str, int], str]
 """(method, path, number of the request) to "ok", an HTTP status such as "500", "slow", "reset" (before the server has
@@ -66,7 +68,7 @@ class Proxy:
         slow: Seconds that a slow answer takes.
     """
 
-    def __init__(self, address: str, slow: float = 0.5):
+    def __init__(self, address: str, slow: float = 0.2):
         self.plan: Plan = lambda method, path, number: "ok"
         self.faults: dict[str, int] = {}
         self.requests: list[tuple[str, str]] = []
@@ -141,3 +143,24 @@ class Proxy:
         """End the proxy."""
         self._server.shutdown()
         self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of a server that all tests of a process share, with an empty bucket; skipped without moto."""
+    pytest.importorskip("moto", reason="the extra s3 is not installed")
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3_proxy(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy in front of the server, to which the variables of the environment point."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    proxy = Proxy(s3_address)
+    given = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": proxy.address}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    yield proxy
+    proxy.stop()

@@ -4,8 +4,6 @@ The server is moto's, in a process of its own on the loopback; a proxy in front 
 """
 
 import errno
-import importlib.util
-import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -20,31 +18,10 @@ from jaxplain.io.failures import translate
 from jaxplain.io.remote import Patience, remote_context, remote_spec
 from jaxplain.io.sink import StoreSink
 from jaxplain.io.storage import Storage
-from tests.io.faults import BUCKET, Proxy, s3_server
+from tests.io.faults import BUCKET
 
 SHORT = Patience(retries=2, first_pause=0.02, longest_pause=0.05, deadline=20)
-with_server = pytest.mark.skipif(
-    importlib.util.find_spec("moto") is None, reason="moto is not installed: pip install jaxplain[s3]"
-)
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-
-
-@pytest.fixture(scope="session")
-def server():
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def proxy(server, monkeypatch):
-    """The proxy in front of the server, to which the variables point."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    between = Proxy(server)
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": between.address}.items():
-        monkeypatch.setenv(name, value)
-    yield between
-    between.stop()
 
 
 def open_s3(patience=SHORT):
@@ -52,11 +29,10 @@ def open_s3(patience=SHORT):
 
 
 @pytest.fixture
-def s3(proxy):
+def s3(s3_proxy):
     return open_s3()
 
 
-@with_server
 def test_keys_arrays_and_exclusive_creation(s3):
     s3.write("a/b", b"1")
     assert s3.read_many(["a/b", "none"]) == [b"1", None] and s3.list() == ["a/b"]
@@ -70,7 +46,6 @@ def test_keys_arrays_and_exclusive_creation(s3):
     np.testing.assert_array_equal(s3.open_array("v").read([5, 0, 2]), values[[5, 0, 2]])
 
 
-@with_server
 def test_of_racing_creators_exactly_one_wins(s3):
     for turn in range(3):
         with ThreadPoolExecutor(4) as pool:
@@ -78,29 +53,26 @@ def test_of_racing_creators_exactly_one_wins(s3):
         assert sum(won) == 1 and s3.read(f"race/{turn}") == b"%d" % won.index(True)
 
 
-@with_server
 @pytest.mark.parametrize("fault", ["500", "503", "429", "reset", "lost", "slow"])
-def test_a_fault_that_passes_loses_and_doubles_nothing(s3, proxy, fault):
-    proxy.plan = lambda method, path, number: fault if number % 3 == 1 else "ok"
+def test_a_fault_that_passes_loses_and_doubles_nothing(s3, s3_proxy, fault):
+    s3_proxy.plan = lambda method, path, number: fault if number % 3 == 1 else "ok"
     for number in range(3):
         s3.write(f"w/{number}", b"%d" % number)
         assert claim(s3, f"c/{number}", b"mine %d" % number)
         assert not claim(s3, f"c/{number}", b"another's")
     assert s3.read_many([f"w/{i}" for i in range(3)]) == [b"0", b"1", b"2"]
     assert s3.read_many([f"c/{i}" for i in range(3)]) == [b"mine 0", b"mine 1", b"mine 2"]
-    assert proxy.faults[fault] >= 5
+    assert s3_proxy.faults[fault] >= 5
 
 
-@with_server
-def test_a_creation_whose_every_answer_is_lost_is_known_for_one_s_own(s3, proxy):
-    proxy.plan = lambda method, path, number: "lost" if method == "PUT" else "ok"
+def test_a_creation_whose_every_answer_is_lost_is_known_for_one_s_own(s3, s3_proxy):
+    s3_proxy.plan = lambda method, path, number: "lost" if method == "PUT" else "ok"
     assert claim(s3, "lease", b"my nonce")
-    assert proxy.faults["lost"] > SHORT.retries
+    assert s3_proxy.faults["lost"] > SHORT.retries
     assert not claim(s3, "lease", b"another nonce")
     assert s3.read("lease") == b"my nonce"
 
 
-@with_server
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
@@ -111,25 +83,23 @@ def test_a_creation_whose_every_answer_is_lost_is_known_for_one_s_own(s3, proxy)
         ("404", errno.ENOENT, "is there such a bucket"),
     ],
 )
-def test_a_fault_that_lasts_ends_soon_with_its_reason(s3, proxy, fault, code, words):
-    proxy.plan = lambda method, path, number: fault
+def test_a_fault_that_lasts_ends_soon_with_its_reason(s3, s3_proxy, fault, code, words):
+    s3_proxy.plan = lambda method, path, number: fault
     began = time.monotonic()
     with pytest.raises(OSError, match=words) as caught:
         s3.write("key", b"value")
     assert caught.value.errno == code and caught.value.filename == f"{s3.url}/key"
-    assert len(proxy.requests) <= 3 * (1 + SHORT.retries) and time.monotonic() - began < 10
+    assert len(s3_proxy.requests) <= 3 * (1 + SHORT.retries) and time.monotonic() - began < 10
 
 
-@with_server
-def test_a_server_that_never_answers_is_given_up(proxy):
+def test_a_server_that_never_answers_is_given_up(s3_proxy):
     s3 = open_s3(Patience(retries=1, first_pause=0.01, longest_pause=0.01, deadline=0.1))
-    proxy.plan = lambda method, path, number: "slow"
+    s3_proxy.plan = lambda method, path, number: "slow"
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
         s3.read("key")
 
 
-@with_server
-def test_a_bucket_that_does_not_exist_is_named(proxy):
+def test_a_bucket_that_does_not_exist_is_named(s3_proxy):
     with pytest.raises(FileNotFoundError, match="is there such a bucket"):
         Storage.open("s3://nowhere-to-be-found/store", SHORT).write("key", b"value")
 
