@@ -153,6 +153,28 @@ def peers(found: dict[str, Any]) -> str:
     return grid(("peer's time / ours", *networks), rows, numbers=1)
 
 
+def formats(found: dict[str, Any]) -> str:
+    """Return what float16 loses beside float32, and the bytes of both."""
+    head = (
+        "family: method",
+        "relative L2, median",
+        "largest",
+        "largest entry, of its bound",
+        "bytes, float16",
+        "float32",
+    )
+    rows = [
+        (
+            f"{name}: {row['method']}",
+            *(f"{row[figure]:.1e}" for figure in ("relative L2, median", "relative L2, largest")),
+            f"{row['of the bound, largest']:.2f}",
+            *(f"{row[f'bytes per image, {kind}']:,}" for kind in ("float16", "float32")),
+        )
+        for name, row in found["rows"].items()
+    ]
+    return grid(head, rows, numbers=1)
+
+
 def gpu(found: dict[str, Any]) -> str:
     """Return the accelerator's rows, part by part, each under the columns that it has."""
     return "\n\n".join(grid(head, rows, numbers=1) for head, rows in parts(found))
@@ -170,6 +192,7 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "against_native": ("against_native", against),
     "peers": ("against", peers),
     "peers_native": ("against_native", peers),
+    "formats": ("formats", formats),
     "gpu": ("gpu", gpu),
 }
 """The tables beside ``measured``: the record of each, and what writes it."""

@@ -59,3 +59,17 @@ def test_blocks_do_not_show(monkeypatch):
 def test_an_unknown_encoding_is_named():
     with pytest.raises(InputError, match="float16"):
         encode(np.zeros((1, 2)), "float15")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    hnp.arrays(
+        np.float32, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6), elements=st.floats(-1e6, 1e6, width=32)
+    )
+)
+def test_every_entry_keeps_eleven_bits_of_itself(maps):
+    exact = maps.astype(np.float64)
+    largest = np.abs(exact).max(axis=tuple(range(1, maps.ndim)), keepdims=True)
+    # Quotient and product are rounded to float32 as well; half of the smallest float16 is 2^-25.
+    bound = np.abs(exact) * (2.0**-11 + 2.0**-22) + largest * 2.0**-25 + np.finfo(np.float32).tiny
+    assert (np.abs(decode(*encode(maps)) - exact) <= bound).all()
