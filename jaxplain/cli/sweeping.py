@@ -10,9 +10,11 @@ from jaxplain.aggregate.steps import FRACTIONS
 from jaxplain.cli.baselines import read_baseline
 from jaxplain.cli.build import Built, build
 from jaxplain.cli.compile_cache import compile_cache
+from jaxplain.cli.job import with_leases
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.sections import PepprSection
+from jaxplain.engine.assignment import Part
 from jaxplain.engine.events import Watcher
 from jaxplain.engine.orders import global_orders
 from jaxplain.engine.scores import StoredScores
@@ -31,28 +33,33 @@ class Swept:
 
     Args:
         output: Where the store is.
-        results: The results, see ``jaxplain.aggregate.results``.
+        results: The results, see ``jaxplain.aggregate.results``; empty while shards are missing.
+        remark: Why there are no results.
+        done: Whether this worker's part is swept; everything is its part where it steals.
     """
 
     output: str
     results: dict[str, Any]
+    remark: str = ""
+    done: bool = True
 
 
-def sweep_job(file: JobFile, *, watch: Watcher) -> Swept:
+def sweep_job(file: JobFile, *, part: Part | None = None, watch: Watcher) -> Swept:
     """Sweep the global maps of a job's finished run.
 
     Args:
         file: The job.
+        part: How this process takes part; by default as the only one.
         watch: Called with events.
 
     Raises:
         InputError: There is no finished run, or a key of ``[peppr]`` does not fit.
     """
     with compile_cache(file, watch) as watch:
-        return _swept(file, watch)
+        return _swept(file, part or Part(), watch)
 
 
-def _swept(file: JobFile, watch: Watcher) -> Swept:
+def _swept(file: JobFile, part: Part, watch: Watcher) -> Swept:
     built = build(file, watch)
     try:
         store = Store(built.storage)
@@ -68,6 +75,8 @@ def _swept(file: JobFile, watch: Watcher) -> Swept:
             orders += global_orders(
                 name, read_groups(store.storage, name), section.groups, shape=_space(built), coarse=section.coarse
             )
+        part = with_leases(part, built)
+        scores = StoredScores(built.storage, StoreSink(built.storage), Ledger(built.storage))
         results = sweep(
             built.job.model,
             built.source,
@@ -76,10 +85,17 @@ def _swept(file: JobFile, watch: Watcher) -> Swept:
             space=_space(built),
             status=store.rows("status"),
             labels=_label_names(built),
-            scores=StoredScores(built.storage, StoreSink(built.storage), Ledger(built.storage)),
+            scores=scores,
+            part=part,
             watch=watch,
         )
-        return Swept(built.storage.url, results or {})
+        if results is not None:
+            return Swept(built.storage.url, results)
+        finished = scores.finished()
+        done = finished.issuperset(part.worker.order(scores.count, steal=part.steal))
+        left = scores.count - len(finished)
+        remark = f"{left} of {scores.count} shards are left" if left else "another worker measures the curves"
+        return Swept(built.storage.url, {}, remark, done)
     finally:
         built.source.close()
 

@@ -1,6 +1,6 @@
 """Where the scores of a sweep are kept: in memory, or in a store, shard by shard with a marker written last."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,8 +32,17 @@ class Scores(Protocol):
         """
         ...
 
+    @property
+    def count(self) -> int:
+        """How many shards there are."""
+        ...
+
     def finished(self) -> set[int]:
         """Return the finished shards."""
+        ...
+
+    def lacks(self, shard: int) -> bool:
+        """Tell whether a shard is unfinished."""
         ...
 
     def put(self, shard: int, first: int, scores: np.ndarray, ends: np.ndarray) -> None:
@@ -52,14 +61,22 @@ class Scores(Protocol):
 class ScoresInMemory:
     """Scores that end with the process."""
 
+    count = 0
+    """How many shards there are."""
+
     def open(self, n: int, shape: tuple[int, ...], shard_rows: int, identity: str, rows: np.ndarray) -> None:
         """Begin."""
         orders, _, steps, labels = shape
         self._spool, self._finished = Spool(n, orders, steps, labels), set[int]()
+        self.count = -(-n // shard_rows)
 
     def finished(self) -> set[int]:
         """Return the finished shards."""
         return self._finished
+
+    def lacks(self, shard: int) -> bool:
+        """Tell whether a shard is unfinished."""
+        return shard not in self._finished
 
     def put(self, shard: int, first: int, scores: np.ndarray, ends: np.ndarray) -> None:
         """Keep a shard."""
@@ -105,6 +122,10 @@ class Markers(Protocol):
         """Create a marker, last."""
         ...
 
+    def lacking(self, names: Sequence[str], shard: int) -> list[str]:
+        """Return those of some names that have no marker for a shard."""
+        ...
+
 
 @dataclass
 class StoredScores:
@@ -146,6 +167,15 @@ class StoredScores:
     def finished(self) -> set[int]:
         """Return the finished shards."""
         return {shard for shard, marker in self.ledger.finished(NAME).items() if marker.hash == self._identity}
+
+    @property
+    def count(self) -> int:
+        """How many shards there are."""
+        return -(-self._rows // self._shard_rows)
+
+    def lacks(self, shard: int) -> bool:
+        """Tell whether a shard is unfinished."""
+        return bool(self.ledger.lacking([NAME], shard))
 
     def put(self, shard: int, first: int, scores: np.ndarray, ends: np.ndarray) -> None:
         """Write a shard, wait until it is durable, and mark it."""

@@ -11,8 +11,9 @@ images it is scored for one image only: rounding must not rank equal images.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -28,16 +29,19 @@ from jaxplain.aggregate.results import results
 from jaxplain.aggregate.steps import FRACTIONS, Steps
 from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
+from jaxplain.engine.assignment import Assignment, Claim, Part
 from jaxplain.engine.devices import Devices
 from jaxplain.engine.events import Advanced, Finished, Started, Watcher, unwatched
 from jaxplain.engine.precision import Precision, at_precision
-from jaxplain.engine.scores import Scores, ScoresInMemory
+from jaxplain.engine.scores import NAME, Scores, ScoresInMemory
 from jaxplain.engine.selection import population
 from jaxplain.engine.sweep_work import SweepWork
 from jaxplain.io.sources.base import Source
 
 SHARD_BYTES = 1 << 23
 """Scores per shard: a killed sweep loses one shard."""
+CURVES = "curves/"
+"""Where the lease of the curves is."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def sweep(
     status: np.ndarray | None = None,
     labels: Sequence[str] | None = None,
     scores: Scores | None = None,
-    shards: slice = slice(None),
+    part: Part | None = None,
     watch: Watcher = unwatched,
 ) -> dict[str, Any] | None:
     """Sweep orders over the images of a source and measure the curves.
@@ -100,15 +104,18 @@ def sweep(
             are left out in any case.
         labels: Names of the labels.
         scores: Where scores are kept; in memory by default.
-        shards: Which shards this worker sweeps.
+        part: Which part of the shards this process sweeps, and how; by default all, as the only one.
         watch: Called with events.
 
     Returns:
-        The results (see ``jaxplain.aggregate.results``), or None while other workers' shards are unfinished.
+        The results (see ``jaxplain.aggregate.results``), or None while shards are unfinished or another worker
+        measures the curves.
 
     Raises:
         InputError: Labels, outputs and orders that do not fit, or no usable image.
+        Stopped: Somebody wished for the end while no shard was under way.
     """
+    part = part or Part()
     began = time.perf_counter()
     space = (tuple(source.shape[:-1]) or tuple(source.shape)) if space is None else tuple(space)
     rows, mean_image = population(source, status, settings.n_images, seed=settings.seed, watch=watch)
@@ -133,32 +140,79 @@ def sweep(
         shard_rows = _shard_rows(len(rows), work.batch, 4 * prod(shape))
         kept = ScoresInMemory() if scores is None else scores
         kept.open(len(rows), shape, shard_rows, work.identity(settings.precision), rows)
-        numbers = range(-(-len(rows) // shard_rows))[shards]
-        ranges = {shard: (shard * shard_rows, min((shard + 1) * shard_rows, len(rows))) for shard in numbers}
-        done = {shard: ranges.pop(shard) for shard in sorted(kept.finished()) if shard in ranges}
-        there = sum(last - first for first, last in done.values())
-        if ranges:
+        shards = _Shards(kept, len(rows), shard_rows)
+        order = part.worker.order(kept.count, steal=part.steal)
+        finished = kept.finished()
+        todo = [shard for shard in order if shard not in finished]
+        if todo:
             work.compile(watch)
-        swept = work.sweep(ranges.values())
-        watch(Started("sweep", len(rows), there, {"orders": len(ranked), "masks": len(steps.inner)}))
-        for (shard, (first, last)), found in zip(ranges.items(), swept, strict=True):
-            kept.put(shard, first, *found)
-            watch(Advanced("sweep", last - first, f"shard {shard}"))
+        facts = {"orders": len(ranked), "masks": len(steps.inner)}
+        watch(Started("sweep", shards.images(order), shards.images(order) - shards.images(todo), facts))
+        try:
+            with part.stop.heeded():
+                for claims in Assignment(part, todo, f"{NAME}/").passes():
+                    shards.sweep(work, claims, part, watch)
+        finally:
+            if part.leases is not None:
+                part.leases.let_go()
         watch(Finished("sweep", time.perf_counter() - began))
-    if len(kept.finished()) * shard_rows < len(rows):
+    if len(kept.finished()) < kept.count:
         return None
     counts = resample_counts(len(rows), settings.resamples, seed=settings.seed)
     macro = tuple(label for label in range(work.n_labels) if label not in settings.exclude)
     scored = curves.Scored(
         truth, steps, curves.with_ones(counts), given.ndim == 1, macro, settings.level, settings.threshold
     )
-    facts = {
+    made_how = {
         "baseline": describe(settings.baseline),
         "seed": settings.seed,
         "passes": 2 * len(ranked) * len(steps.inner) + 2,
         "seconds": round(time.perf_counter() - began, 3),
     }
-    return _measure(scored, kept, every, _names(labels, work.n_labels), facts, watch)
+    names = _names(labels, work.n_labels)
+    try:
+        for claims in Assignment(replace(part, steal=False), [0], CURVES).passes():
+            for claim in claims:
+                measured = _measure(scored, kept, every, names, made_how, watch)
+                claim.release()
+                return measured
+    finally:
+        if part.leases is not None:
+            part.leases.let_go()
+    return None
+
+
+class _Shards:
+    """Shards of images, whose scores are kept."""
+
+    def __init__(self, kept: Scores, n: int, shard_rows: int):
+        self.kept, self.n, self.shard_rows = kept, n, shard_rows
+        self._claims: deque[Claim] = deque()
+
+    def images(self, shards: Iterable[int]) -> int:
+        """Return the number of images of some shards."""
+        return sum(last - first for first, last in map(self._span, shards))
+
+    def sweep(self, work: SweepWork, claims: Iterable[Claim], part: Part, watch: Watcher) -> None:
+        """Sweep the shards of claims and keep their scores."""
+        for found in work.sweep(self._spans(claims), part.stop):
+            claim = self._claims.popleft()
+            first, last = self._span(claim.number)
+            if claim.still():
+                self.kept.put(claim.number, first, *found)
+            claim.release()
+            watch(Advanced("sweep", last - first, f"shard {claim.number}"))
+
+    def _spans(self, claims: Iterable[Claim]) -> Iterator[tuple[int, int]]:
+        for claim in claims:
+            if self.kept.lacks(claim.number):
+                self._claims.append(claim)
+                yield self._span(claim.number)
+            else:  # somebody else has finished it in between
+                claim.release()
+
+    def _span(self, shard: int) -> tuple[int, int]:
+        return shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.n)
 
 
 def _measure(

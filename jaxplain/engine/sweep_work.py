@@ -15,19 +15,23 @@ from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
 from jaxplain.engine.ahead import read_ahead
 from jaxplain.engine.compiling import compile_ahead
+from jaxplain.engine.device import until_ready
 from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.events import Watcher
 from jaxplain.engine.lift import id_words
 from jaxplain.engine.masking import blank_batch, score_batch, sweep_batch
+from jaxplain.engine.stop import Pace, Stop
 from jaxplain.io.sources.base import Rows, Source
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """One batch of a range: rows of the source, how many of them count, and whether it is the range's last."""
+    """One batch of a range: rows of the source, how many count, how many are left in the range; first or last of it."""
 
     numbers: np.ndarray
     kept: int
+    rest: int
+    first: bool
     last: bool
 
 
@@ -71,7 +75,7 @@ class SweepWork:
         lower = partial(sweep_batch.lower, *given, devices=self.devices)
         self._masks = compile_ahead({"masks": lower}, watch)["masks"].call
 
-    def sweep(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def sweep(self, ranges: Iterable[tuple[int, int]], stop: Stop) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Sweep ranges of images, one after the other.
 
         The device works on one batch while the scores of the one before are fetched and the next is read, also across
@@ -79,26 +83,40 @@ class SweepWork:
 
         Args:
             ranges: First image and the one after the last.
+            stop: A wish to end: then no other range is begun, and one under way is left where its rest takes too long.
 
         Yields:
             For each range, scores ``(rows, orders, 2, steps, labels)``, and ``(rows, 2, labels)`` of the full and the
             blank images.
         """
         fetched: list[Any] = []
-        waiting: Any = None
-        for piece, batch in read_ahead(lambda piece: self.source.read(piece.numbers), self._pieces(ranges)):
-            started = piece, self._sweep(batch)
+        waiting: tuple[_Piece, Any] | None = None
+        pace = Pace()
+
+        def too_late(piece: _Piece) -> bool:
+            return stop.asked and pace.seconds(piece.rest) > stop.left
+
+        reading = read_ahead(lambda piece: self.source.read(piece.numbers), self._pieces(ranges))
+        while True:
+            piece, batch = next(reading, (None, None))
+            over = piece is None or batch is None or (stop.asked and piece.first) or too_late(piece)
+            started = None if over or piece is None or batch is None else (piece, self._sweep(batch))
             if waiting is not None:
-                yield from _landed(fetched, *waiting)
+                done, found = waiting
+                if not until_ready(found, enough=partial(too_late, done)):
+                    return
+                pace.advance(done.kept)
+                yield from _landed(fetched, done, found)
+            if over:
+                return
             waiting = started
-        if waiting is not None:
-            yield from _landed(fetched, *waiting)
 
     def _pieces(self, ranges: Iterable[tuple[int, int]]) -> Iterator["_Piece"]:
         for first, last in ranges:
             for start in range(first, last, self.batch):
                 numbers = self.rows[np.minimum(np.arange(start, start + self.batch), last - 1)]
-                yield _Piece(numbers, min(self.batch, last - start), start + self.batch >= last)
+                kept = min(self.batch, last - start)
+                yield _Piece(numbers, kept, last - start, start == first, start + self.batch >= last)
 
     def _sweep(self, batch: Rows) -> tuple[Any, Any, Any]:
         """Start a batch."""

@@ -13,11 +13,16 @@ from jaxplain.aggregate.peppr import Order, order_of, random_ranks
 from jaxplain.core.baselines import Blur, Constant, Noise
 from jaxplain.core.model import Model
 from jaxplain.core.ranking import rank, reverse
+from jaxplain.engine.assignment import Part
+from jaxplain.engine.events import Advanced
 from jaxplain.engine.masking import sweep_batch
 from jaxplain.engine.orders import global_orders
 from jaxplain.engine.scores import ScoresInMemory, StoredScores
 from jaxplain.engine.selection import scramble, select_rows
+from jaxplain.engine.stop import Stop
 from jaxplain.engine.sweep import Settings, sweep
+from jaxplain.engine.worker import Worker
+from jaxplain.io.leases import Leases
 from jaxplain.io.ledger import Ledger
 from jaxplain.io.sink import StoreSink
 from jaxplain.io.sources import array_source
@@ -237,8 +242,29 @@ def test_workers_share_the_shards_and_the_last_measures(monkeypatch):
     model, images, labels, orders = setup()
     storage = Storage.open(f"memory://sweep{next(numbers)}/")
     source = array_source(images, labels)
-    assert sweep(model, source, orders, SETTINGS, scores=stored(storage), shards=slice(0, None, 2)) is None
-    got = sweep(model, source, orders, SETTINGS, scores=stored(storage), shards=slice(1, None, 2))
+    first, second = (Part(Worker(number, 2), leases=Leases(storage)) for number in range(2))
+    assert sweep(model, source, orders, SETTINGS, scores=stored(storage), part=first) is None
+    assert 0 < len(Ledger(storage).finished("peppr")) < 4
+    got = sweep(model, source, orders, SETTINGS, scores=stored(storage), part=second)
+    assert storage.list("lease/") == []
+    assert got["orders"] == sweep(model, source, orders, SETTINGS)["orders"]
+
+
+def test_a_sweep_that_shall_end_begins_no_other_shard_and_goes_on_later(monkeypatch):
+    monkeypatch.setattr("jaxplain.engine.sweep.SHARD_BYTES", 1)
+    model, images, labels, orders = setup()
+    storage, stop = Storage.open(f"memory://sweep{next(numbers)}/"), Stop(grace=100)
+
+    def ask(event):
+        if isinstance(event, Advanced) and event.stage == "sweep":
+            stop.ask()
+
+    source = array_source(images, labels)
+    part = Part(stop=stop, leases=Leases(storage))
+    assert sweep(model, source, orders, SETTINGS, scores=stored(storage), part=part, watch=ask) is None
+    assert 0 < len(Ledger(storage).finished("peppr")) < 4
+    assert storage.list("lease/") == []
+    got = sweep(model, source, orders, SETTINGS, scores=stored(storage))
     assert got["orders"] == sweep(model, source, orders, SETTINGS)["orders"]
 
 

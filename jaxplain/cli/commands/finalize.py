@@ -9,9 +9,13 @@ HELP = "make the global maps of a finished store, in any way"
 DESCRIPTION = """\
 Make the global maps of a finished store from its stored maps: per label, per prediction and overall. `jaxplain run`
 does so at its end; use this for another sign, pooling, scale or selection. Nothing of the job is imported.
-What is left out is taken from the store's last global maps."""
+What is left out is taken from the store's last global maps.
+
+With --check every shard is read first and compared with the digests in its marker; shards that disagree are declared
+unfinished, exit code 75 says so, and the command that redoes them is named. No worker may be writing meanwhile."""
 EXAMPLES = """\
   jaxplain finalize runs/store --sign positive --scale dataset_p99
+  jaxplain finalize runs/store --check
   jaxplain finalize runs/store --method smoothgrad --select true_and_predicted"""
 
 
@@ -24,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", action="append", metavar="NAME", help="only this method; may be given several times"
     )
+    parser.add_argument("--check", action="store_true", help="compare every shard with its digests first")
     parser.add_argument("--sign", choices=get_args(Sign), help="which part of a map counts")
     parser.add_argument("--pool", choices=get_args(Pool), help="how channels become one")
     parser.add_argument("--scale", choices=get_args(Scale), help="what maps are divided by")
@@ -37,6 +42,8 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Compute and write the global maps."""
     from jaxplain._errors import InputError, unknown
     from jaxplain.cli.aggregation import aggregation_of
+    from jaxplain.cli.checking import command_of, refuse_incomplete, unmark_damaged
+    from jaxplain.cli.failures import INCOMPLETE
     from jaxplain.cli.globals import make_globals
     from jaxplain.cli.plain import plain
     from jaxplain.cli.progress import watching
@@ -49,6 +56,13 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
             raise unknown(arguments.store, "method", name, store.names)
     if not store.names:
         raise InputError(f"{arguments.store}: keeps no maps; its global maps are those that the run made.")
+    if arguments.check and (damaged := unmark_damaged(store)):
+        for one in damaged:
+            streams.results.print(plain(f"{one} disagrees with its digests"), soft_wrap=True)
+        shards = f"{len(damaged)} shard{'s' if len(damaged) > 1 else ''}"
+        streams.results.print(plain(f"Not finished: {shards} to be redone by {command_of(store)}"), soft_wrap=True)
+        return INCOMPLETE
+    refuse_incomplete(store, arguments.method or store.names)
     with watching(streams.progress) as watch:
         for name in arguments.method or store.names:
             last = aggregation_of(store, name)

@@ -3,14 +3,15 @@
 import argparse
 from typing import Any
 
-from jaxplain.cli.options import set_option, trust_option
+from jaxplain.cli.options import part_of, set_option, trust_option, worker_options
 from jaxplain.cli.streams import Streams
 
 HELP = "test the global maps: erase and restore pixels in their order"
 DESCRIPTION = """\
 Test the global maps of a finished run: erase and restore pixels in the order of each map, the same pixels in every
 image, and measure how well the network still does. Controls that know no model (random orders, distance from the
-center, energy of the mean image) are always swept as well. A sweep that was killed goes on where it was."""
+center, energy of the mean image) are always swept as well. A sweep that was killed goes on where it was. Several
+workers share a sweep with --worker, as they do a run; the one that finds everything swept measures the curves."""
 EXAMPLES = """\
   jaxplain peppr job.toml
   jaxplain peppr job.toml --set peppr.images=2000 --set 'peppr.groups=["overall/macro"]'
@@ -24,24 +25,32 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB.toml|DIR", help="the job file, or a trusted store")
     set_option(parser)
     trust_option(parser)
+    worker_options(parser)
 
 
 def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Sweep and write the table of areas."""
+    from jaxplain.cli.failures import DONE, INCOMPLETE
     from jaxplain.cli.plain import plain
     from jaxplain.cli.progress import watching
+    from jaxplain.cli.signals import stopping
 
-    with watching(streams.progress) as watch:
+    with stopping(arguments.grace) as stop, watching(streams.progress) as watch:
         from jaxplain.cli.origin import job_of
         from jaxplain.cli.sweeping import sweep_job
 
+        part = part_of(arguments, stop)
         file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="peppr")
-        swept = sweep_job(file, watch=watch)
+        swept = sweep_job(file, part=part, watch=watch)
+    if not swept.results:
+        what = "This worker's part is swept" if swept.done else "Not finished; the same command sweeps what is missing"
+        streams.results.print(plain(f"{what}: {swept.remark}."), soft_wrap=True)
+        return DONE if swept.done else INCOMPLETE
     for line in _table(swept.results):
         streams.results.print(plain(line), soft_wrap=True)
     streams.results.print(plain(f"The curves are in {swept.output}/peppr"), soft_wrap=True)
     streams.results.print(plain(f"Next: jaxplain report {swept.output}"), soft_wrap=True)
-    return 0
+    return DONE
 
 
 def _table(results: dict[str, Any]) -> list[str]:

@@ -6,8 +6,9 @@ from jaxplain.cli.streams import Streams
 
 HELP = "show what a store holds: shards, images left out, global maps, sweeps"
 DESCRIPTION = """\
-Show what a store holds: finished shards per method, the images that were left out and why, global maps and sweeps.
-Nothing of the job is imported."""
+Show what a store holds: finished shards per method, the images that were left out and why, global maps and sweeps;
+and, while workers run, who works on what, and for how long by the heartbeats of each. Nothing of the job is
+imported."""
 EXAMPLES = """\
   jaxplain status runs/store
   jaxplain status runs/store --all     every image that was left out"""
@@ -23,6 +24,7 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Write the tables."""
     from jaxplain.cli.closing import show_quarantined
     from jaxplain.cli.convergence import converged
+    from jaxplain.cli.holders import show_holders
     from jaxplain.cli.plain import plain
     from jaxplain.cli.quarantine import quarantined
     from jaxplain.io.store import ROWS, open_store
@@ -50,6 +52,7 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     sweeps = len(store.finished("peppr"))
     state = "results are there" if results is not None else f"begun, {sweeps} shards" if sweeps else "not yet"
     say(f"  {'peppr':<{width}}        {state}")
+    show_holders(store, say)
     left_out = quarantined(store)
     show_quarantined(left_out, streams.results, all_of_them=arguments.all)
     if not left_out:
