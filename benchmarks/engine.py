@@ -54,7 +54,7 @@ def whole_run(source: Source, folder: Path, plan: Plan | None) -> dict[str, Any]
         "planning": summary.planning_seconds,
         "explaining": summary.seconds,
         "aggregating": time.perf_counter() - began,
-        "waiting": summary.waiting,
+        "waiting": summary.waits.input,
         "plan": Plan.of(store.manifest["plan"]),
     }
 

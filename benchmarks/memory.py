@@ -2,31 +2,15 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
+from jaxplain.engine.usage import device_peak_bytes, peak_bytes
 
-STATUS = Path("/proc/self/status")
-
-
-def peak_bytes() -> int:
-    """Return the largest resident memory that this process had so far."""
-    if STATUS.exists():
-        # The kernel's own mark begins anew with the program; getrusage's is inherited from the parent process.
-        marks = [line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
-        if marks:
-            return int(marks[0].split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def device_peak_bytes() -> int | None:
-    """Return the largest memory in use on the first device so far, or None where it does not tell (CPUs)."""
-    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+__all__ = ["device_peak_bytes", "in_child", "peak_bytes", "report"]
 
 
 def in_child(module: str, *words: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:

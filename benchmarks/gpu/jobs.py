@@ -77,7 +77,7 @@ def rows(
                 "images": n,
                 "images/s": n / summary.seconds,
                 "planning seconds": summary.planning_seconds,
-                "waiting seconds": summary.waiting,
+                "waiting seconds": summary.waits.input,
                 f"minutes for {MANY:,}": MANY * summary.seconds / n / 60,
             }
         if clock.left < 0:

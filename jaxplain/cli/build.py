@@ -20,8 +20,8 @@ from jaxplain.cli.images import open_images
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.network import build_network, fingerprint, outputs_of
 from jaxplain.cli.paths import resolved_url
-from jaxplain.cli.progress import OPENING
 from jaxplain.cli.targets import build_target
+from jaxplain.cli.units import OPENING
 from jaxplain.core.model import Model
 from jaxplain.engine.events import Finished, Started, Watcher, unwatched
 from jaxplain.engine.job import Job, Place, PlanRequest

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from jaxplain.cli.bottleneck import REMEDY, SECONDS, SHARE
 from jaxplain.cli.job import Summary
 from jaxplain.cli.plain import plain
 from jaxplain.cli.progress import duration
 from jaxplain.cli.quarantine import Quarantined
+from jaxplain.cli.units import title
 
 MAX_LISTED = 20
+LEAST_SECONDS = 0.05
+"""Shorter stages are not worth a word."""
 
 
 def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
@@ -26,10 +30,12 @@ def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
     if summary.images:
         say(
             f"Explained {summary.images:,} of {summary.total:,} images by {methods} in "
-            f"{duration(summary.seconds)}: {summary.images_per_second:,.1f} images/s; planning and compilation "
-            f"{duration(summary.planning_seconds)}; {summary.waiting_share:.0%} of the time waiting for input; "
-            f"peak memory {summary.peak_bytes / 1e9:.1f} GB."
+            f"{duration(summary.seconds)}: {summary.images_per_second:,.1f} images/s."
         )
+        for line in usage(summary):
+            say(line)
+        if summary.waiting["input"] >= SHARE and summary.seconds >= SECONDS:
+            say(f"Input is the bottleneck: {REMEDY}.", "yellow")
     elif summary.complete:
         say(f"Nothing to do: all {summary.total:,} images were explained by {methods} before.")
     show_quarantined(summary.quarantined, console)
@@ -52,6 +58,24 @@ def show_summary(summary: Summary, console: Console, *, job_file: str) -> None:
     say(f"The {what} are in {summary.output}")
     if summary.aggregated:
         say(f"Next: jaxplain peppr {job_file}, then jaxplain report {summary.output}")
+
+
+def usage(summary: Summary) -> list[str]:
+    """Return lines about where the time and the memory went."""
+    shares = summary.waiting
+    own = max(0.0, 1 - sum(shares.values()))
+    waits = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    lines = [f"Time waiting for {waits}; own work {own:.0%}."]
+    spent = {title(name): seconds for name, seconds in summary.stages.items() if seconds >= LEAST_SECONDS}
+    if spent:
+        lines.append("Stages: " + ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items()) + ".")
+    memory = f"Peak memory {summary.peak_bytes / 1e9:.1f} GB"
+    if summary.device_peak_bytes is not None:
+        memory += f", on the device {summary.device_peak_bytes / 1e9:.1f} GB"
+    if summary.operations_per_second is not None:
+        rate = f"{summary.operations_per_second / 1e9:,.1f} GFLOP/s"
+        memory += f"; {rate}" if summary.operations_whole else f"; at least {rate} (a loop counts once)"
+    return [*lines, f"{memory}."]
 
 
 def show_quarantined(images: tuple[Quarantined, ...], console: Console, *, all_of_them: bool = False) -> None:

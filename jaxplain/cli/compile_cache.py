@@ -26,7 +26,7 @@ from jaxplain._compat import forget_compile_cache
 from jaxplain._errors import InputError
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.paths import resolved
-from jaxplain.cli.progress import OPENING
+from jaxplain.cli.units import OPENING
 from jaxplain.engine.events import Event, Finished, Noted, Watcher
 
 LEAST_SECONDS = 0.1

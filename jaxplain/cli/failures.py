@@ -4,6 +4,8 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from jaxplain._errors import InputError
 from jaxplain.cli.plain import plain
@@ -31,7 +33,7 @@ _REMEDIES = {
 }
 
 
-def report(error: BaseException, *, debug: bool) -> int:
+def report(error: BaseException, *, debug: bool, log: Callable[[str, Mapping[str, Any]], None] | None = None) -> int:
     """Write what went wrong to the error stream and return the exit code.
 
     What the user can mend is one line (further lines list keys); a fault of the library comes with its traceback.
@@ -39,25 +41,32 @@ def report(error: BaseException, *, debug: bool) -> int:
     Args:
         error: What was raised.
         debug: Whether to write the traceback in any case.
+        log: Takes the error as an event instead, where events are written for programs.
     """
-    if debug and not isinstance(error, KeyboardInterrupt | Stopped):
+    code, lines = _verdict(error)
+    traced = code == FAULT or (debug and not isinstance(error, KeyboardInterrupt | Stopped))
+    if log is not None:
+        trace = {"traceback": "".join(traceback.format_exception(error))} if traced else {}
+        log("error", {"code": code, "text": "\n".join(lines)} | trace)
+        return code
+    if traced:
         traceback.print_exception(error)
+    _say(*lines)
+    return code
+
+
+def _verdict(error: BaseException) -> tuple[int, list[str]]:
+    """Return the exit code and what to say."""
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted; the same command goes on where it was")
-        return INTERRUPTED
+        return INTERRUPTED, ["interrupted; the same command goes on where it was"]
     if isinstance(error, Stopped):
-        _say("stopped; the same command goes on where it was")
-        return INCOMPLETE
+        return INCOMPLETE, ["stopped; the same command goes on where it was"]
     if isinstance(error, InputError):
-        _say(*str(error).split("\n"))
-        return BAD_INPUT
+        return BAD_INPUT, str(error).split("\n")
     if isinstance(error, OSError):
-        _say(_os_text(error))
-        return BAD_INPUT
-    if not debug:
-        traceback.print_exception(error)
-    _say(f"{type(error).__name__}: a fault of jaxplain, not of your input; please report it with the lines above")
-    return FAULT
+        return BAD_INPUT, [_os_text(error)]
+    what = type(error).__name__
+    return FAULT, [f"{what}: a fault of jaxplain, not of your input; please report it with the lines above"]
 
 
 def _say(first: str, *others: str) -> None:

@@ -2,11 +2,10 @@
 
 import json
 import os
-import resource
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from jaxplain.cli.build import Built, build, write_origin
 from jaxplain.cli.compile_cache import compile_cache
@@ -16,9 +15,12 @@ from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.partials import make_partial_globals
 from jaxplain.cli.quarantine import Quarantined, quarantined
 from jaxplain.cli.rank import worker_of
+from jaxplain.cli.stages import Stages
+from jaxplain.cli.units import title
 from jaxplain.engine import run as engine
 from jaxplain.engine.assignment import Assignment, Part
 from jaxplain.engine.events import Watcher, unwatched
+from jaxplain.engine.usage import device_peak_bytes, peak_bytes
 from jaxplain.io.leases import Lease, Leases
 from jaxplain.io.owners import Owner
 from jaxplain.io.store import Store
@@ -42,8 +44,12 @@ class Summary:
         seconds: Time of explaining, planning and compilation apart.
         planning_seconds: Time of planning and compilation.
         programs: Seconds of tracing and of compiling every program, by its name.
-        waiting_share: Share of the time of explaining in which the device waited for input.
+        waiting: Shares of the time of explaining that were waited for "input", "device" and "output".
+        operations_per_second: Floating-point operations while explaining, by XLA's count; None where it does not tell.
+        operations_whole: Whether that count is whole: XLA counts the body of a loop once, and a library's call not.
         peak_bytes: Largest memory of this process so far.
+        device_peak_bytes: Largest memory in use on one device, or None where devices do not tell (CPUs).
+        stages: Seconds of every stage, by its name.
         quarantined: Images that were left out, also by earlier runs.
         failed: Shards that could not be read, with the reason.
         held: Unfinished shards of this worker's part that others hold.
@@ -62,8 +68,12 @@ class Summary:
     seconds: float
     planning_seconds: float
     programs: dict[str, tuple[float, float]]
-    waiting_share: float
+    waiting: dict[str, float]
+    operations_per_second: float | None
+    operations_whole: bool
     peak_bytes: int
+    device_peak_bytes: int | None
+    stages: dict[str, float]
     quarantined: tuple[Quarantined, ...]
     failed: dict[int, str]
     complete: bool
@@ -123,6 +133,7 @@ def with_leases(part: Part, built: Built) -> Part:
 
 
 def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
+    watch = stages = Stages(watch)
     built = build(file, watch)
     try:
         refuse_other_job(built.job, built.storage)
@@ -141,8 +152,12 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
             seconds=done.seconds,
             planning_seconds=done.planning_seconds,
             programs={name: (one.trace_seconds, one.compile_seconds) for name, one in done.compiled.items()},
-            waiting_share=done.waiting / done.seconds if done.seconds else 0.0,
-            peak_bytes=_peak_bytes(),
+            waiting=done.waits.shares(done.seconds),
+            operations_per_second=done.operations_per_second,
+            operations_whole=done.operations.whole,
+            peak_bytes=peak_bytes(),
+            device_peak_bytes=device_peak_bytes(),
+            stages=stages.seconds,
             quarantined=quarantined(store, built.source.reasons),
             failed=dict(done.failed),
             complete=done.complete,
@@ -153,7 +168,7 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
             remark=remark,
         )
         if done.images:
-            _keep_facts(built, summary)
+            built.storage.write(FACTS, (json.dumps(figures(summary), indent=1) + "\n").encode())
         built.storage.remove_leftovers()
         return summary
     finally:
@@ -194,21 +209,22 @@ def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher)
     return tuple(names), ""
 
 
-def _keep_facts(built: Built, summary: Summary) -> None:
-    facts = {
+def figures(summary: Summary) -> dict[str, Any]:
+    """Return the figures of a run by names that people read, as JSON has them."""
+    rate = summary.operations_per_second
+    device = summary.device_peak_bytes
+    return {
         "images per second": round(summary.images_per_second, 1),
         "seconds of explaining": round(summary.seconds, 1),
         "seconds of planning and compilation": round(summary.planning_seconds, 1),
+        "seconds by stage": {title(name): round(seconds, 2) for name, seconds in summary.stages.items()},
         "seconds of tracing and compiling": {
             name: [round(seconds, 2) for seconds in both] for name, both in summary.programs.items()
         },
-        "share of time waiting for input": round(summary.waiting_share, 3),
+        "share of time waiting for": {name: round(share, 3) for name, share in summary.waiting.items()},
+        "GFLOP/s by XLA's count": None if rate is None else round(rate / 1e9, 2),
+        "XLA's count is whole": summary.operations_whole,
         "peak memory (MB)": round(summary.peak_bytes / 1e6),
+        "peak memory of a device (MB)": None if device is None else round(device / 1e6),
         "images in the last run": summary.images,
     }
-    built.storage.write(FACTS, (json.dumps(facts, indent=1) + "\n").encode())
-
-
-def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from jaxplain._errors import unknown
+from jaxplain.cli.eventlog import EventLog, wants_events
 from jaxplain.cli.failures import BAD_INPUT, DONE, INCOMPLETE, report
 from jaxplain.cli.plain import plain
 from jaxplain.cli.streams import Streams
@@ -45,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     streams = Streams.of_process()
+    log = EventLog(sys.stderr) if wants_events(words) else None
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            warnings.showwarning = _show_warning if log is None else log.warning  # type: ignore[assignment]
             first = next((word for word in words if not word.startswith("-")), None)
             if first is not None and first not in COMMANDS:
                 raise unknown("jaxplain", "command", first, COMMANDS)
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except (Exception, KeyboardInterrupt, Stopped) as error:
-        return report(error, debug=debug)
+        return report(error, debug=debug, log=None if log is None else log.write)
 
 
 def console() -> NoReturn:

@@ -35,6 +35,16 @@ def trust_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def log_option(parser: argparse.ArgumentParser) -> None:
+    """Declare in which form events are written to the error stream."""
+    parser.add_argument(
+        "--log",
+        choices=("text", "json"),
+        default="text",
+        help="how to tell what goes on, on the error stream: for people, or one JSON object per line",
+    )
+
+
 def worker_options(parser: argparse.ArgumentParser) -> None:
     """Declare how a process takes part in work that several do."""
     from jaxplain.engine.stop import GRACE

@@ -13,43 +13,30 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column
 from rich.text import Text
 
+from jaxplain.cli.bottleneck import Bottleneck
+from jaxplain.cli.eventlog import EventLog
 from jaxplain.cli.plain import plain
+from jaxplain.cli.units import OPENING, UNITS, title, unit
 from jaxplain.engine.events import Advanced, Event, Finished, Noted, Started, Watcher
 
 LINE_SECONDS = 30.0
 MAX_NOTES = 20
-OPENING = "open"
-UNITS = {
-    "compile": "programs",
-    "explain": "images",
-    "mean image": "images",
-    "sweep": "images",
-    "aggregate": "maps",
-    "curves": "orders",
-}
 SHARDED = ("explain", "sweep")
 UNEVEN = ("compile",)
 """Stages whose units take times of their own, so that a speed says nothing."""
-TITLES = {
-    OPENING: "opening",
-    "index": "indexing",
-    "plan": "planning",
-    "compile": "compiling",
-    "explain": "explaining",
-    "aggregate": "aggregating",
-    "mean image": "averaging",
-    "sweep": "sweeping",
-    "curves": "measuring",
-}
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Watcher]:
+def watching(console: Console, log: str = "text") -> Iterator[Watcher]:
     """Show events while the block runs, beginning with the imports, which take seconds.
 
     Args:
         console: Where to; its error stream, so that results can be piped.
+        log: "text" for people, "json" for programs, see ``jaxplain.cli.eventlog``.
     """
+    if log == "json":
+        yield EventLog(console.file)
+        return
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -58,9 +45,10 @@ def watching(console: Console) -> Iterator[Watcher]:
         SpinnerColumn(finished_text=Text("✓", "green")),
         _Title(one_line),
         BarColumn(24 if console.width >= 100 else 10),
-        *(kind(one_line) for kind in (_Count, _Speed, _Where)),
+        *(kind(one_line) for kind in (_Count, _Speed)),
+        _Where(Column(no_wrap=True, overflow="ellipsis", ratio=1)),  # what the others leave
     )
-    with Progress(*columns, console=console, refresh_per_second=8) as progress:
+    with Progress(*columns, console=console, refresh_per_second=8, expand=True) as progress:
         bars = Bars(progress)
         bars(Started(OPENING, 0))
         yield bars
@@ -71,6 +59,7 @@ class Bars:
 
     def __init__(self, progress: Progress):
         self._progress, self._tasks, self._notes = progress, dict[str, TaskID](), Notes(progress.console)
+        self._bottleneck = Bottleneck()
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
@@ -78,19 +67,24 @@ class Bars:
             case Started() if event.stage == OPENING and OPENING in self._tasks:
                 pass  # begun with the command, before anything was imported
             case Started():
+                self._bottleneck.take(event, 0.0)
                 fields: dict[str, Any] = {"where": facts_text(event), "begun": event.done}
                 self._tasks[event.stage] = self._progress.add_task(
                     event.stage, total=event.total or None, completed=event.done, **fields
                 )
             case Advanced():
-                self._progress.update(self._tasks[event.stage], advance=event.units, where=event.where)
+                task = self._tasks[event.stage]
+                seconds = self._progress.tasks[self._progress.task_ids.index(task)].elapsed or 0.0
+                self._notes.advise(self._bottleneck.take(event, seconds))
+                where = ", ".join(word for word in (self._bottleneck.words, event.where) if word)
+                self._progress.update(task, advance=event.units, where=where)
             case Noted():
                 self._notes.show(event)
             case Finished() if event.stage in self._tasks:
-                task = self._progress.tasks[self._progress.task_ids.index(self._tasks[event.stage])]
-                if task.total is None:
-                    self._progress.update(task.id, total=1, completed=1)
-                self._progress.update(task.id, where=facts_text(event))
+                task = self._tasks[event.stage]
+                if self._progress.tasks[self._progress.task_ids.index(task)].total is None:
+                    self._progress.update(task, total=1, completed=1)
+                self._progress.update(task, where=facts_text(event))
                 self._notes.rest()
 
 
@@ -98,7 +92,7 @@ class Lines:
     """Writes a line at every new shard, and every half minute inside one."""
 
     def __init__(self, console: Console):
-        self._console, self._notes = console, Notes(console)
+        self._console, self._notes, self._bottleneck = console, Notes(console), Bottleneck()
         self._total = self._done = self._begun = 0
         self._where, self._since, self._written = "", 0.0, 0.0
 
@@ -110,16 +104,19 @@ class Lines:
             case Started():
                 self._total, self._done, self._begun = event.total, event.done, event.done
                 self._where, self._since, self._written = "", time.monotonic(), time.monotonic()
+                self._bottleneck.take(event, 0.0)
                 count = f": {event.total:,} {unit(event.stage)}" if event.total else ""
                 there = f", {event.done:,} there already" if event.done else ""
                 self._say(f"{title(event.stage)}{count}{there}{_behind(facts_text(event))}")
             case Advanced():
                 self._done += event.units
+                advice = self._bottleneck.take(event, time.monotonic() - self._since)
                 late = time.monotonic() - self._written > LINE_SECONDS
                 shard = event.stage in SHARDED and event.where != self._where
                 if shard or late or self._done >= self._total or (event.stage in UNEVEN and event.units):
                     self._where, self._written = event.where, time.monotonic()
                     self._say(self._line(event))
+                self._notes.advise(advice)
             case Noted():
                 self._notes.show(event)
             case Finished():
@@ -131,11 +128,9 @@ class Lines:
             return f"{title(event.stage)}: {self._done:,}/{self._total:,} {unit(event.stage)}, {event.where}"
         speed = (self._done - self._begun) / max(1e-9, time.monotonic() - self._since)
         left = duration((self._total - self._done) / speed) if speed else "?"
-        where = f", {event.where}" if event.where else ""
         units = unit(event.stage)
-        return (
-            f"{title(event.stage)}: {self._done:,}/{self._total:,} {units}, {speed:,.1f} {units}/s, {left} left{where}"
-        )
+        parts = [f"{title(event.stage)}: {self._done:,}/{self._total:,} {units}", f"{speed:,.1f} {units}/s"]
+        return ", ".join(part for part in (*parts, f"{left} left", event.where, self._bottleneck.words) if part)
 
     def _say(self, text: str) -> None:
         self._console.print(Text(plain(text)), soft_wrap=True)
@@ -152,6 +147,11 @@ class Notes:
         self._seen += 1
         if self._seen <= MAX_NOTES:
             self._console.print(Text(f"  {plain(event.text)}", "yellow"), soft_wrap=True)
+
+    def advise(self, text: str) -> None:
+        """Show advice, if there is any; it does not count as a note."""
+        if text:
+            self._console.print(Text(f"  {plain(text)}", "yellow"), soft_wrap=True)
 
     def rest(self) -> None:
         """Tell how many notes were not shown."""
@@ -186,16 +186,6 @@ class _Speed(ProgressColumn):
 class _Where(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(plain(task.fields["where"]), "dim")
-
-
-def title(stage: str) -> str:
-    """Return a stage's name for people."""
-    return TITLES.get(stage, stage)
-
-
-def unit(stage: str) -> str:
-    """Return what a stage counts."""
-    return UNITS.get(stage, "steps")
 
 
 def duration(seconds: float) -> str:

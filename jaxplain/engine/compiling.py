@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxplain.engine.events import Advanced, Finished, Started, Watcher
+from jaxplain.engine.usage import Executable
 
 STAGE = "compile"
 THREADS = 2
@@ -21,12 +22,12 @@ class Compiled:
     """A program, ready to be called with its traced arguments.
 
     Args:
-        call: The executable.
+        call: The executable, which counts its calls.
         trace_seconds: Time of tracing and lowering.
         compile_seconds: Time of compiling, or of reading from the compile cache.
     """
 
-    call: Callable[..., Any]
+    call: Executable
     trace_seconds: float
     compile_seconds: float
 
@@ -52,7 +53,7 @@ def compile_ahead(lower: Mapping[str, Callable[[], Any]], watch: Watcher) -> dic
         for future in wait(pending, timeout, FIRST_COMPLETED).done:
             name, traced = pending.pop(future)
             call, seconds = future.result()
-            compiled[name] = Compiled(call, traced, seconds)
+            compiled[name] = Compiled(Executable(call), traced, seconds)
             watch(Advanced(STAGE, 1, f"{name}: {traced:.1f} s to trace, {seconds:.1f} s to compile"))
 
     with ThreadPoolExecutor(THREADS, "jaxplain-compile") as pool:

@@ -24,11 +24,19 @@ class Started:
 
 @dataclass(frozen=True)
 class Advanced:
-    """Work went on by some units; ``where`` names the current shard or part."""
+    """Work went on by some units.
+
+    Args:
+        stage: Its name.
+        units: How many.
+        where: The current shard or part.
+        waiting: Seconds of the stage so far that were waited, by what for; see ``jaxplain.engine.waits``.
+    """
 
     stage: str
     units: int
     where: str = ""
+    waiting: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)

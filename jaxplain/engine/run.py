@@ -14,6 +14,7 @@ from jaxplain.engine.rounds import warn_of_missed
 from jaxplain.engine.shard import Shard
 from jaxplain.engine.stream import STAGE, Stream
 from jaxplain.engine.summary import Summary
+from jaxplain.engine.usage import calls, operations
 from jaxplain.io.sources.base import Source
 
 __all__ = ["STAGE", "Summary", "run"]
@@ -67,7 +68,8 @@ def run(
     summary.quarantined_before = sum(int(marker.facts.get("quarantined", 0)) for marker in marked)
     total, left = shards.images(order), shards.images(todo)
     watch(Started(STAGE, total, total - left, {"plan": plan.record(), "methods": wanted[1:]}))
-    began = time.perf_counter()
+    programs = {name: one.call for name, one in step.compiled.items()}
+    before, began = calls(programs), time.perf_counter()
     assignment = Assignment(part, list(todo))
     stream = Stream(job, step, plan, source, place, watch, summary, part.stop)
     try:
@@ -78,6 +80,7 @@ def run(
         if part.leases is not None:
             part.leases.let_go()
     summary.seconds = time.perf_counter() - began
+    summary.operations = operations(programs, before, plan.devices)
     for explanation in job.explanations:
         if explanation.stopping is not None:
             errors = summary.missed.get(explanation.name, [])

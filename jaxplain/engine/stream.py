@@ -33,6 +33,9 @@ from jaxplain.io.sources.base import Rows, Source
 from jaxplain.io.status import OK, REASONS
 
 LOOK_AHEAD = 3
+"""Batches read in advance; with those in use and in flight, at most `LOOK_AHEAD` + 3 are in memory."""
+READERS = 2
+"""Batches read at once, so that decoding threads which have done their part of one begin with the next."""
 SHARDS_IN_MEMORY = 3
 STAGE = "explain"
 
@@ -87,6 +90,7 @@ class Stream:
     ):  # fmt: skip
         self.job, self.step, self.plan, self.source, self.place = job, step, plan, source, place
         self.watch, self.summary, self.stop = watch, summary, stop
+        self._waits = summary.waits
         self._under_way: dict[int, UnderWay] = {}
         self._flying: deque[Flight] = deque()
         self._writing: list[Future[float]] = []
@@ -105,11 +109,10 @@ class Stream:
         """
         self._pace = Pace()
         with ThreadPoolExecutor(1, "jaxplain-write") as self._writer:
-            reading = read_ahead(partial(_read, self.source), _pieces(shards, self.plan.batch), LOOK_AHEAD)
+            reading = read_ahead(partial(_read, self.source), _pieces(shards, self.plan.batch), LOOK_AHEAD, READERS)
             while True:
-                waited = time.perf_counter()
-                piece, rows = next(reading, (None, None))
-                self.summary.waiting += time.perf_counter() - waited
+                with self._waits.on("input"):
+                    piece, rows = next(reading, (None, None))
                 if piece is None or rows is None or self._over():
                     break
                 self._begin(piece, rows)
@@ -117,8 +120,9 @@ class Stream:
                     self._land()
             while self._flying:
                 self._land()
-            for future in self._writing:
-                future.result()
+            with self._waits.on("output"):
+                for future in self._writing:
+                    future.result()
             self._writing.clear()
 
     def _begin(self, piece: Piece, rows: Rows | OSError) -> None:
@@ -148,7 +152,8 @@ class Stream:
         flight = self._flying.popleft()
         of = flight.of
         of.flights -= 1
-        until_ready(flight.results, enough=lambda: self._over() or self._dropped(of))
+        with self._waits.on("device"):
+            until_ready(flight.results, enough=lambda: self._over() or self._dropped(of))
         if self._dropped(of):
             return
         flight.land()
@@ -163,7 +168,8 @@ class Stream:
         of.rounds.finish()
         for name, errors in of.rounds.missed.items():
             self.summary.missed.setdefault(name, []).extend(errors)
-        self._room.acquire()
+        with self._waits.on("output"):
+            self._room.acquire()
         self._writing.append(self._writer.submit(self._write, of.shard))
         for future in [future for future in self._writing if future.done()]:
             self._writing.remove(future)
@@ -222,7 +228,7 @@ class Stream:
         self._pace.advance(kept)
         self.summary.images += kept
         self._note_quarantined(piece, status)
-        self.watch(Advanced(STAGE, kept, f"shard {piece.shard.number}"))
+        self.watch(Advanced(STAGE, kept, f"shard {piece.shard.number}", self._waits.record()))
 
     def _note_quarantined(self, piece: Piece, status: np.ndarray) -> None:
         names, summary = self.source.names, self.summary

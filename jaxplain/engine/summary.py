@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from jaxplain.engine.compiling import Compiled
+from jaxplain.engine.usage import Operations
+from jaxplain.engine.waits import Waits
 from jaxplain.io.leases import Lease
 
 
@@ -15,7 +17,8 @@ class Summary:
         seconds: Time from the first to the last batch, compilation and planning apart.
         planning_seconds: Time of planning and compilation.
         compiled: The programs of this run, with the seconds of tracing and compiling.
-        waiting: Seconds that the device step waited for input.
+        waits: Seconds that were waited, by what for.
+        operations: Floating-point operations of the programs that explained.
         quarantined: Status code of every quarantined row seen in this process.
         quarantined_before: How many finished shards hold, from earlier runs.
         missed: By method, the errors of the images of this process that the budget left above the tolerance.
@@ -30,7 +33,8 @@ class Summary:
     seconds: float = 0.0
     planning_seconds: float = 0.0
     compiled: dict[str, Compiled] = field(default_factory=dict)
-    waiting: float = 0.0
+    waits: Waits = field(default_factory=Waits)
+    operations: Operations = field(default_factory=Operations)
     quarantined: dict[int, int] = field(default_factory=dict)
     quarantined_before: int = 0
     missed: dict[str, list[float]] = field(default_factory=dict)
@@ -44,3 +48,9 @@ class Summary:
     def images_per_second(self) -> float:
         """Images explained per second."""
         return self.images / self.seconds if self.seconds else 0.0
+
+    @property
+    def operations_per_second(self) -> float | None:
+        """Floating-point operations per second of explaining, or None where they are not known."""
+        number = self.operations.number
+        return number / self.seconds if number and self.seconds else None

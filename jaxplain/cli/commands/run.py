@@ -2,7 +2,7 @@
 
 import argparse
 
-from jaxplain.cli.options import job_argument, part_of, worker_options
+from jaxplain.cli.options import job_argument, log_option, part_of, worker_options
 from jaxplain.cli.streams import Streams
 
 HELP = "explain every image of a job, and make the global maps"
@@ -22,6 +22,8 @@ EXAMPLES = """\
   jaxplain run job.toml --set source.limit=100     try it on the first hundred images
   jaxplain run job.toml --worker 2/4               the second of four workers
   srun -n 64 jaxplain run job.toml --worker auto --steal
+  jaxplain run job.toml --log json 2>events.jsonl  events for programs, one JSON object per line
+  jaxplain run job.toml --profile trace            what the device does, for https://ui.perfetto.dev
   jaxplain run job.toml --set run.compile_cache=off    keep no compiled programs in your cache folder"""
 
 
@@ -29,6 +31,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     job_argument(parser)
     worker_options(parser)
+    log_option(parser)
+    parser.add_argument(
+        "--profile", metavar="DIR", help="write a trace of a few batches after the first ones, by JAX's profiler"
+    )
     parser.add_argument(
         "--replan", action="store_true", help="go on although the store was begun on another kind of device"
     )
@@ -40,12 +46,18 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     from jaxplain.cli.progress import watching
     from jaxplain.cli.signals import stopping
 
-    with stopping(arguments.grace) as stop, watching(streams.progress) as watch:
+    with stopping(arguments.grace) as stop, watching(streams.progress, arguments.log) as watch:
         from jaxplain.cli.closing import show_summary
-        from jaxplain.cli.job import run_job
+        from jaxplain.cli.eventlog import EventLog
+        from jaxplain.cli.job import figures, run_job
         from jaxplain.cli.jobfile import load_job
+        from jaxplain.cli.profiling import profiled
 
         part, file = part_of(arguments, stop), load_job(arguments.job, arguments.set)
-        summary = run_job(file, replan=arguments.replan, part=part, watch=watch)
+        with profiled(arguments.profile, watch) as watch:
+            summary = run_job(file, replan=arguments.replan, part=part, watch=watch)
+    if arguments.log == "json":
+        ends = {"output": summary.output, "complete": summary.complete, "done": summary.done, "failed": summary.failed}
+        EventLog(streams.progress.file).write("summary", ends | figures(summary))
     show_summary(summary, streams.results, job_file=arguments.job)
     return DONE if summary.done else INCOMPLETE
