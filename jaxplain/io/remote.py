@@ -31,9 +31,9 @@ class Patience:
         deadline: Seconds after which a read or a write, with all its requests, is given up.
     """
 
-    retries: int = 5
+    retries: int = 8
     first_pause: float = 0.2
-    longest_pause: float = 4.0
+    longest_pause: float = 8.0
     deadline: float = 180.0
 
     def resource(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import tensorstore as ts
@@ -23,10 +23,11 @@ from jaxplain.io.arrays import ArraySpec
 from jaxplain.io.exclusive import LinksUnsupported, create_exclusively, remove_leftovers
 from jaxplain.io.failures import FAILURES, finish, out_of_time, translate
 from jaxplain.io.remote import DRIVERS, Patience, remote_context, remote_spec
-from jaxplain.io.retries import located, retrying
+from jaxplain.io.retries import ATTEMPTS, located, retrying
 from jaxplain.io.storedarray import StoredArray
 
 SCHEMES = ("file", "memory", "s3", "gs")
+T = TypeVar("T")
 
 
 @functools.cache
@@ -103,6 +104,10 @@ class Storage:
     def __repr__(self) -> str:
         return f"Storage({self.url!r})"
 
+    def _retrying(self, action: Callable[[], T]) -> T:
+        # Requests to an object store were repeated already, with longer pauses.
+        return retrying(action, attempts=ATTEMPTS if self._deadline is None else 1)
+
     def _finish(self, future: Any, key: str) -> Any:
         return finish(future, self.where(key), self._deadline)
 
@@ -122,13 +127,13 @@ class Storage:
             try:
                 found = self._finish(future, key)
             except OSError:
-                found = retrying(lambda key=key: self._finish(self._kv.read(os.fsencode(key)), key))  # type: ignore[misc]
+                found = self._retrying(lambda key=key: self._finish(self._kv.read(os.fsencode(key)), key))  # type: ignore[misc]
             results.append(bytes(found.value) if found.state == "value" else None)
         return results
 
     def write(self, key: str, data: bytes) -> None:
         """Write or replace a key, atomically."""
-        retrying(lambda: self._finish(self._kv.write(os.fsencode(key), data), key))
+        self._retrying(lambda: self._finish(self._kv.write(os.fsencode(key), data), key))
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a key only if it does not exist; of several writers at most one gets True.
@@ -145,11 +150,11 @@ class Storage:
                 raise placed from (None if placed is error else error)
         else:
             kv = self._kv
-        found = retrying(lambda: self._finish(kv.read(os.fsencode(key)), key))
+        found = self._retrying(lambda: self._finish(kv.read(os.fsencode(key)), key))
         if found.state != "missing":
             return False
         condition = found.stamp.generation
-        stamp = retrying(lambda: self._finish(kv.write(os.fsencode(key), data, if_equal=condition), key))
+        stamp = self._retrying(lambda: self._finish(kv.write(os.fsencode(key), data, if_equal=condition), key))
         return bool(stamp.generation)
 
     def check_writing(self) -> None:
@@ -169,15 +174,15 @@ class Storage:
 
     def delete(self, key: str) -> None:
         """Delete a key; a missing one is no error."""
-        retrying(lambda: self._finish(self._kv.write(os.fsencode(key), None), key))
+        self._retrying(lambda: self._finish(self._kv.write(os.fsencode(key), None), key))
 
     def delete_all(self, prefix: str) -> None:
         """Delete every key that starts with ``prefix``."""
-        retrying(lambda: self._finish(self._kv.delete_range(_range(prefix)), prefix))
+        self._retrying(lambda: self._finish(self._kv.delete_range(_range(prefix)), prefix))
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the keys that start with ``prefix``, sorted."""
-        keys = retrying(lambda: self._finish(self._kv.list(_range(prefix)), prefix))
+        keys = self._retrying(lambda: self._finish(self._kv.list(_range(prefix)), prefix))
         return sorted(os.fsdecode(key) for key in keys)
 
     def create_group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain.io.failures import FAILURES, finish, translate
-from jaxplain.io.retries import retrying
+from jaxplain.io.retries import ATTEMPTS, retrying
 
 
 class Write:
@@ -69,7 +69,10 @@ class StoredArray:
                 )
         if not isinstance(picked, slice) and picked.size == 0:
             return np.zeros((0, *self.shape[1:]), self.dtype)
-        return retrying(lambda: np.asarray(finish(self._array[picked].read(), self.where, self._deadline)))
+        # Requests to an object store, which has a deadline, were repeated already, with longer pauses.
+        attempts = ATTEMPTS if self._deadline is None else 1
+        read = lambda: np.asarray(finish(self._array[picked].read(), self.where, self._deadline))  # noqa: E731
+        return retrying(read, attempts=attempts)
 
     def write(self, first_row: int, values: np.ndarray) -> Write:
         """Start to write whole rows; ``values`` is referenced, not copied, until the write is durable."""

@@ -6,10 +6,14 @@ import uuid
 import pytest
 
 import jaxplain
-from jaxplain.engine.job import Explanation
+from jaxplain.engine.job import Explanation, Place
 from jaxplain.engine.run import run
+from jaxplain.io.ledger import Ledger
+from jaxplain.io.remote import Patience
+from jaxplain.io.sink import StoreSink
+from jaxplain.io.storage import Storage
 from jaxplain.testing.networks import LAYER
-from tests.engine.places import content, job, place, source
+from tests.engine.places import Manifest, content, job, place, source
 from tests.io.faults import BUCKET
 
 METHODS = (
@@ -17,6 +21,7 @@ METHODS = (
     Explanation("cam", "grad_cam", {"layer": LAYER}, {"layer": LAYER}),
 )
 BAD = [5]
+SHORT = Patience(retries=6, first_pause=0.02, longest_pause=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +31,14 @@ def undisturbed(tmp_path_factory):
     return content(storage)
 
 
+def s3_place(url=None):
+    storage = Storage.open(url or f"s3://{BUCKET}/{uuid.uuid4().hex}", SHORT)
+    return Place(StoreSink(storage), Ledger(storage), Manifest(storage)), storage
+
+
 def run_on_s3():
-    where, storage = place(f"s3://{BUCKET}/{uuid.uuid4().hex}")
-    summary = run(job(METHODS), source(bad=BAD), where)
-    return summary, storage
+    where, storage = s3_place()
+    return run(job(METHODS), source(bad=BAD), where), storage
 
 
 def test_a_run_on_s3_has_the_bytes_of_a_run_in_a_folder(s3_proxy, undisturbed):
@@ -37,7 +46,7 @@ def test_a_run_on_s3_has_the_bytes_of_a_run_in_a_folder(s3_proxy, undisturbed):
     assert summary.complete and content(storage) == undisturbed
     store = jaxplain.open(storage.url)
     assert store.complete("cam") and store.maps("cam")[:5].shape == (5, 12, 10)
-    where, _ = place(storage.url)
+    where, _ = s3_place(storage.url)
     assert run(job(METHODS), source(bad=BAD), where).images == 0
 
 
@@ -69,11 +78,11 @@ def test_a_run_that_an_outage_ends_goes_on_where_it_was(s3_proxy, undisturbed):
         return "500" if method == "PUT" and "/done/sg/000002" in path else "ok"
 
     s3_proxy.plan = plan
-    where, storage = place(url)
+    where, storage = s3_place(url)
     with pytest.raises(OSError, match="the server answers 500"):
         run(job(METHODS), source(bad=BAD), where)
     s3_proxy.plan = lambda method, path, number: "ok"
     before = len(jaxplain.open(url).finished("sg"))
-    where, storage = place(url)
+    where, storage = s3_place(url)
     assert run(job(METHODS), source(bad=BAD), where).complete
     assert before < 5 and content(storage) == undisturbed

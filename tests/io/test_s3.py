@@ -89,7 +89,7 @@ def test_a_fault_that_lasts_ends_soon_with_its_reason(s3, s3_proxy, fault, code,
     with pytest.raises(OSError, match=words) as caught:
         s3.write("key", b"value")
     assert caught.value.errno == code and caught.value.filename == f"{s3.url}/key"
-    assert len(s3_proxy.requests) <= 3 * (1 + SHORT.retries) and time.monotonic() - began < 10
+    assert len(s3_proxy.requests) <= 2 * (1 + SHORT.retries) and time.monotonic() - began < 10
 
 
 def test_a_server_that_never_answers_is_given_up(s3_proxy):
