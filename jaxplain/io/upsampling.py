@@ -14,6 +14,7 @@ An output of either is an average of positions, so its error is at most the larg
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from jaxplain._errors import InputError, unknown
 
 ATTRIBUTE = "upsampling"
 METHODS = ("bilinear", "nearest")
+_PIECE = 1 << 17  # values worked on together: 0.5 MB, which stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -88,18 +90,32 @@ class Upsampling:
 
     def __call__(self, maps: np.ndarray) -> np.ndarray:
         """Return maps ``(..., *space)`` of stored maps ``(..., *coarse space)``, float32."""
-        first = maps.ndim - len(self.space)
-        for axis, length in enumerate(self.space, first):
-            if maps.shape[axis] == length:
+        front, coarse = maps.shape[: -len(self.space)], maps.shape[-len(self.space) :]
+        stack = np.asarray(maps, np.float32).reshape(-1, *coarse)
+        full = np.empty((len(stack), *self.space), np.float32)
+        step = max(1, _PIECE // prod(self.space))
+        for first in range(0, len(stack), step):
+            full[first : first + step] = self._piece(stack[first : first + step])
+        return full.reshape(*front, *self.space)
+
+    def _piece(self, maps: np.ndarray) -> np.ndarray:
+        # The last axis first: the largest step then copies whole rows.
+        for axis, length in reversed(list(enumerate(self.space, 1))):
+            n = maps.shape[axis]
+            if n == length:
                 continue
             if self.method == "nearest":
-                maps = np.take(maps, _nearest(maps.shape[axis], length), axis=axis)
+                maps = np.take(maps, _nearest(n, length), axis=axis)
                 continue
-            below, above, share = _between(maps.shape[axis], length)
+            below, above, share = _between(n, length)
             share = share.reshape(-1, *(1 for _ in maps.shape[axis + 1 :]))
             # Two products, as in the sum over all positions: exact where a share is one.
-            maps = np.take(maps, below, axis=axis) * (1 - share) + np.take(maps, above, axis=axis) * share
-        return np.asarray(maps, np.float32)
+            low, high = np.take(maps, below, axis=axis), np.take(maps, above, axis=axis)
+            low *= 1 - share
+            high *= share
+            low += high
+            maps = low
+        return maps
 
 
 @functools.lru_cache(maxsize=64)
