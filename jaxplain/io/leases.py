@@ -1,6 +1,6 @@
 """Who works on what: a lease per shard, created exclusively, kept alive by a heartbeat, taken over from the dead.
 
-A lease is ``lease/<what>/<generation>.json``; the highest generation holds. Its owner raises a counter in it every
+A lease is ``lease/<what>.<generation>.json``; the highest generation holds. Its owner raises a counter in it every
 period. Whoever wants the shard and has itself watched the same counter for three periods of its own clock, or sees that
 the owner's program runs no more on its own machine, creates the next generation. Clocks of two machines are never
 compared, and a mistake costs time only: both would write the same bytes, and a marker is created exclusively.
@@ -123,15 +123,14 @@ class Leases:
         """Return the highest lease of everything that has one, whoever holds it, alive or not."""
         highest: dict[str, int] = {}
         for key in self.storage.list(PREFIX):
-            what, _, generation = key[len(PREFIX) :].rpartition("/")
-            highest[what] = max(highest.get(what, 0), _number(generation))
+            what, generation = _split(key)
+            highest[what] = max(highest.get(what, 0), generation)
         found = {what: self._read(what, generation) for what, generation in highest.items() if generation}
         return {what: lease for what, lease in sorted(found.items()) if lease is not None}
 
     def _highest(self, what: str) -> int:
         """Return the highest generation, 0 where there is none."""
-        prefix = f"{PREFIX}{what}/"
-        return max((_number(key[len(prefix) :]) for key in self.storage.list(prefix)), default=0)
+        return max((_split(key)[1] for key in self.storage.list(f"{PREFIX}{what}.")), default=0)
 
     def _read(self, what: str, generation: int) -> Lease | None:
         """Return a lease, or None where it is gone."""
@@ -179,10 +178,10 @@ class Held:
         with self._lock:  # no heartbeat brings it back
             self._over = True
         self._leases._held.discard(self)
-        storage, prefix = self._leases.storage, f"{PREFIX}{self._what}/"
+        storage = self._leases.storage
         with contextlib.suppress(OSError):
-            for key in storage.list(prefix):
-                if _number(key[len(prefix) :]) <= self._generation:
+            for key in storage.list(f"{PREFIX}{self._what}."):
+                if _split(key)[1] <= self._generation:
                     storage.delete(key)
 
     def beat(self) -> None:
@@ -214,13 +213,14 @@ class _Heart:
 
 
 def _key(what: str, generation: int) -> str:
-    return f"{PREFIX}{what}/{generation:06d}.json"
+    # No folder for every shard: when leases are deleted, nothing is left of them.
+    return f"{PREFIX}{what}.{generation:06d}.json"
 
 
-def _number(name: str) -> int:
-    """Return the generation of a file's name, 0 for any other file."""
-    stem = name.removesuffix(".json")
-    return int(stem) if stem.isdecimal() else 0
+def _split(key: str) -> tuple[str, int]:
+    """Return what a lease is for, and its generation, 0 for any other file."""
+    what, _, generation = key[len(PREFIX) :].removesuffix(".json").rpartition(".")
+    return what, int(generation) if generation.isdecimal() else 0
 
 
 def _dump(lease: Lease) -> bytes:

@@ -203,14 +203,14 @@ def test_two_that_find_one_dead_cannot_both_take_it(memory):
 
 
 def test_damaged_leases_die_like_others(memory):
-    memory.write("lease/000000/000001.json", b"{not json")
-    memory.write("lease/000001/000003.json", json.dumps({"nonce": "x"}).encode())
+    memory.write("lease/000000.000001.json", b"{not json")
+    memory.write("lease/000001.000003.json", json.dumps({"nonce": "x"}).encode())
     clock = Clock()
     observer = worker(memory, clock=clock)
     assert all(isinstance(observer.take(what), Met) for what in ("000000", "000001"))
     clock.now += 3 * PERIOD
     assert all(isinstance(observer.take(what), Held) for what in ("000000", "000001"))
-    assert memory.list("lease/000001/") == ["lease/000001/000003.json", "lease/000001/000004.json"]
+    assert memory.list("lease/000001") == ["lease/000001.000003.json", "lease/000001.000004.json"]
     observer.let_go()
     assert memory.list("lease/") == []
 
