@@ -37,11 +37,13 @@ class SourceSection:
     """``[source]``: where the images come from.
 
     Args:
-        url: ``npz://``, ``npy://``, ``idx://``, ``folder://`` or ``zarr://`` and a path, or the path alone.
+        url: ``npz://``, ``npy://``, ``idx://``, ``folder://``, ``webdataset://`` or ``zarr://`` and a path, or the path
+            alone.
         labels: Labels: a file (``.csv``, ``.npy``, IDX), or the key of an array beside the images.
         limit: Only the first so many images.
-        threads: Threads that decode image files.
-        index: Where the index of a folder is kept, if not in the folder, which may be read-only.
+        threads: Threads that decode image files. By default half of the cores where the network runs on the same
+            ones, else all but one, at most 16.
+        index: Where the index of image files is kept, if not beside them, where it may be read-only.
     """
 
     url: str
