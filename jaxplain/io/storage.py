@@ -162,11 +162,21 @@ class Storage:
 
         Raises:
             OSError: There is no such bucket, or it may not be written.
+            InputError: The server overwrites what is there although it is asked not to.
         """
-        if self._deadline is not None:
-            key = f"writing/{uuid.uuid4().hex}"
-            self.write(key, b"")
-            self.delete(key)
+        if self._deadline is None:
+            return
+        key = f"writing/{uuid.uuid4().hex}"
+        name = os.fsencode(key)
+        nothing = self._finish(self._kv.read(name), key).stamp.generation
+        self.write(key, b"first")
+        again = self._finish(self._kv.write(name, b"second", if_equal=nothing), key)
+        self.delete(key)
+        if again.generation:
+            raise InputError(
+                f"{self.url}: the server overwrites a key that it was to create only where there is none "
+                "(If-None-Match), so workers cannot share it; use another server, or a newer version of it."
+            )
 
     def remove_leftovers(self, older_than: float = 3600.0) -> int:
         """Delete what killed writers left half-written in a folder, if older than so many seconds; return how many."""

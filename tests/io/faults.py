@@ -17,7 +17,7 @@ import pytest
 BUCKET = "bucket"
 Plan = Callable[[str, str, int], str]
 """(method, path, number of the request) to "ok", an HTTP status such as "500", "slow", "reset" (before the server has
-seen the request) or "lost" (after it has answered)."""
+seen the request), "lost" (after it has answered) or "deaf" (the server does not see conditions)."""
 
 
 def free_port() -> int:
@@ -88,7 +88,8 @@ class Proxy:
                     return self.reset()
                 if what.isdigit():
                     return self.reply(int(what), [], b"")
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                unseen = ("connection", "if-none-match", "if-match") if what == "deaf" else ("connection",)
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in unseen}
                 status, found, content = _request(port, self.command, self.path, body, headers)
                 if what == "lost":
                     return self.reset()

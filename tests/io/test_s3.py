@@ -99,6 +99,15 @@ def test_a_server_that_never_answers_is_given_up(s3_proxy):
         s3.read("key")
 
 
+def test_a_server_that_does_not_decide_exclusive_creation_is_refused(s3, s3_proxy):
+    s3.check_writing()
+    assert s3.list() == []
+    s3_proxy.plan = lambda method, path, number: "deaf"
+    with pytest.raises(InputError, match="If-None-Match"):
+        s3.check_writing()
+    assert s3.list() == []
+
+
 def test_a_bucket_that_does_not_exist_is_named(s3_proxy):
     with pytest.raises(FileNotFoundError, match="is there such a bucket"):
         Storage.open("s3://nowhere-to-be-found/store", SHORT).write("key", b"value")
