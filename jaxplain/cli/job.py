@@ -18,7 +18,7 @@ from jaxplain.cli.rank import worker_of
 from jaxplain.cli.stages import Stages
 from jaxplain.cli.units import title
 from jaxplain.engine import run as engine
-from jaxplain.engine.assignment import Assignment, Part
+from jaxplain.engine.assignment import Part, by_one
 from jaxplain.engine.events import Watcher, unwatched
 from jaxplain.engine.usage import device_peak_bytes, peak_bytes
 from jaxplain.io.leases import Lease, Leases
@@ -179,18 +179,10 @@ def _aggregate_by_one(
     built: Built, store: Store, done: engine.Summary, part: Part, watch: Watcher
 ) -> tuple[tuple[str, ...], str]:
     """Make the global maps unless another worker does; tell why there are none."""
-    assignment = Assignment(part, [0], GLOBALS)
-    try:
-        for claims in assignment.passes():
-            for claim in claims:
-                found = _aggregate(built, store, done, watch)
-                claim.release()
-                return found
-    finally:
-        if part.leases is not None:
-            part.leases.let_go()
-    others = [f"{lease.owner} makes them" for lease in assignment.others.values()]
-    return (), others[0] if others else "stopped before; the same command makes them"
+    found, other = by_one(part, GLOBALS, lambda: _aggregate(built, store, done, watch))
+    if found is not None:
+        return found
+    return (), f"{other} makes them" if other is not None else "stopped before; the same command makes them"
 
 
 def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher) -> tuple[tuple[str, ...], str]:

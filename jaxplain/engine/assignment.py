@@ -1,13 +1,16 @@
 """Which shard next: a worker takes a lease on one after the other, passes over what others hold, and comes back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeVar
 
 from jaxplain.engine.stop import Stop
 from jaxplain.engine.worker import Worker
 from jaxplain.io.leases import Held, Lease, Leases, Met
+from jaxplain.io.owners import Owner
 
+Result = TypeVar("Result")
 LONGEST_PAUSE = 1.0
 """Seconds after which a worker that waits for others looks again."""
 
@@ -99,3 +102,27 @@ class Assignment:
             else:
                 self._claims.append(Claim(number, found))
                 yield self._claims[-1]
+
+
+def by_one(part: Part, what: str, act: Callable[[], Result]) -> tuple[Result | None, Owner | None]:
+    """Do what one worker may do at a time, unless another does it.
+
+    Args:
+        part: How this process takes part; where it steals, it waits for the other and then does it as well.
+        what: Scope of the lease.
+        act: Does it.
+
+    Returns:
+        What ``act`` returned, or None and who does it instead, if it is known.
+    """
+    assignment = Assignment(part, [0], what)
+    try:
+        for claims in assignment.passes():
+            for claim in claims:
+                found = act()
+                claim.release()
+                return found, None
+    finally:
+        if part.leases is not None:
+            part.leases.let_go()
+    return None, next((lease.owner for lease in assignment.others.values()), None)

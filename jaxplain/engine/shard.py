@@ -120,7 +120,7 @@ class Shard:
         Raises:
             OSError: The sink failed; nothing is marked then.
         """
-        if not self.claim.still():
+        if not self._ours(place):
             self.claim.release()
             return 0.0
         pending = [place.sink.write(path, self.first_row, values) for path, values in self.arrays.items()]
@@ -132,7 +132,7 @@ class Shard:
         for write in pending:
             write.result()
         seconds = time.perf_counter() - self.started
-        if not self.claim.still():
+        if not self._ours(place):
             self.claim.release()
             return seconds
         explanations = {explanation.name: explanation for explanation in job.explanations}
@@ -153,6 +153,12 @@ class Shard:
             )
         self.claim.release()
         return seconds
+
+    def _ours(self, place: Place) -> bool:
+        """Tell whether nobody has taken the shard over, or even finished it."""
+        if self.claim.held is None:
+            return True
+        return self.claim.still() and bool(place.ledger.lacking(self.names, self.number))
 
     def _put(self, owner: str, path: str, rows: Where, values: np.ndarray) -> None:
         if path not in self.arrays:

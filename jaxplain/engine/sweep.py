@@ -29,7 +29,7 @@ from jaxplain.aggregate.results import results
 from jaxplain.aggregate.steps import FRACTIONS, Steps
 from jaxplain.core.baselines import Baseline, Constant
 from jaxplain.core.model import Model
-from jaxplain.engine.assignment import Assignment, Claim, Part
+from jaxplain.engine.assignment import Assignment, Claim, Part, by_one
 from jaxplain.engine.devices import Devices
 from jaxplain.engine.events import Advanced, Finished, Started, Watcher, unwatched
 from jaxplain.engine.precision import Precision, at_precision
@@ -170,16 +170,8 @@ def sweep(
         "seconds": round(time.perf_counter() - began, 3),
     }
     names = _names(labels, work.n_labels)
-    try:
-        for claims in Assignment(replace(part, steal=False), [0], CURVES).passes():
-            for claim in claims:
-                measured = _measure(scored, kept, every, names, made_how, watch)
-                claim.release()
-                return measured
-    finally:
-        if part.leases is not None:
-            part.leases.let_go()
-    return None
+    alone = replace(part, steal=False)  # whoever finds another at it need not do it again
+    return by_one(alone, CURVES, lambda: _measure(scored, kept, every, names, made_how, watch))[0]
 
 
 class _Shards:

@@ -124,6 +124,7 @@ def test_global_maps_are_made_by_one(jaxplain, job, tmp_path):
     answer = jaxplain("run", str(job), "--worker", "2/2")
     assert answer.code == 0
     assert f"No global maps: {Owner.here('1/2')} makes them" in answer.out
+    refused(jaxplain("finalize", str(tmp_path / "store")), f"{Owner.here('1/2')} makes the global maps just now")
     held.release()
     assert jaxplain("run", str(job)).code == 0
     assert store.has_globals("gradient")

@@ -45,9 +45,12 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     from jaxplain.cli.checking import command_of, refuse_incomplete, unmark_damaged
     from jaxplain.cli.failures import INCOMPLETE
     from jaxplain.cli.globals import make_globals
+    from jaxplain.cli.job import GLOBALS
     from jaxplain.cli.plain import plain
     from jaxplain.cli.progress import watching
     from jaxplain.core.maps import MapSteps
+    from jaxplain.engine.assignment import Part, by_one
+    from jaxplain.io.leases import Leases
     from jaxplain.io.store import open_store
 
     store = open_store(arguments.store)
@@ -63,13 +66,20 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
         streams.results.print(plain(f"Not finished: {shards} to be redone by {command_of(store)}"), soft_wrap=True)
         return INCOMPLETE
     refuse_incomplete(store, arguments.method or store.names)
-    with watching(streams.progress) as watch:
+
+    def make() -> bool:
         for name in arguments.method or store.names:
             last = aggregation_of(store, name)
             steps = MapSteps(*(getattr(arguments, key) or last[key] for key in ("sign", "pool", "scale")))
             exclude = last["exclude"] if arguments.exclude is None else tuple(map(_label, arguments.exclude))
             select = arguments.select or last["select"]
             make_globals(store, [name], steps=steps, select=select, exclude=exclude, watch=watch)
+        return True
+
+    with watching(streams.progress) as watch:
+        made, other = by_one(Part(leases=Leases(store.storage)), GLOBALS, make)
+    if not made:
+        raise InputError(f"{arguments.store}: {other} makes the global maps just now; try again when they are there.")
     if store.peppr() is not None:
         streams.results.print("The sweeps stem from the global maps before; `jaxplain peppr` makes them anew.")
     streams.results.print(plain(f"The global maps are in {store.storage.where('global')}"), soft_wrap=True)
