@@ -25,6 +25,15 @@ class Names(Sequence[str]):
         np.cumsum([len(one) for one in raw], out=offsets[1:])
         return cls(np.frombuffer(b"".join(raw), np.uint8), offsets)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Names"]) -> "Names":
+        """Put packed texts behind each other."""
+        offsets, total = [np.zeros(1, np.int64)], 0
+        for part in parts:
+            offsets.append(part._offsets[1:] + total)
+            total += len(part._blob)
+        return cls(np.concatenate([np.zeros(0, np.uint8), *(part._blob for part in parts)]), np.concatenate(offsets))
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 

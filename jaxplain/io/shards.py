@@ -9,6 +9,7 @@ depends neither on the other samples nor on where the archives lie.
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,37 +60,35 @@ def build_shard_index(where: str) -> Index:
         OSError: The file system failed.
     """
     root, names = archives(where, ".tar")
-    samples: list[tuple[int, _Sample]] = []
-    sizes, times = [], []
-    for number, name in enumerate(names):
+    ids, sizes, offsets, paths = list[np.ndarray](), list[np.ndarray](), list[np.ndarray](), list[Names]()
+    words, facts = list[str](), list[tuple[int, int]]()
+    for name in names:
         path = os.path.join(root, name)
-        before = os.stat(path)
-        samples += [(number, sample) for sample in _samples(path)]
-        if shard_facts(os.stat(path)) != shard_facts(before):
+        facts.append(shard_facts(os.stat(path)))
+        samples = list(_samples(path))  # of one archive at a time: there may be a hundred million in all
+        if shard_facts(os.stat(path)) != facts[-1]:
             raise InputError(f"{path}: changed while it was indexed; index it again when it is whole.")
-        sizes.append(before.st_size)
-        times.append(before.st_mtime_ns)
-    if not samples:
+        ids.append(np.array([image_id(f"{name}/{sample.key}") for sample in samples], np.uint64))
+        sizes.append(np.array([sample.image.size for sample in samples], np.int64))
+        offsets.append(np.array([sample.image.offset for sample in samples], np.int64))
+        paths.append(Names.of([f"{name}/{sample.image.name}" for sample in samples]))
+        words += [sys.intern(sample.label) for sample in samples]
+    if not words:
         raise InputError(f"{where}: no images; expected members ending in {', '.join(SUFFIXES)}.")
-    shard = np.array([number for number, _ in samples], np.int64)
-    ids = np.array([image_id(f"{names[number]}/{sample.key}") for number, sample in samples], np.uint64)
-    if len(np.unique(ids)) < len(ids):
+    id = np.concatenate(ids)
+    if len(np.unique(id)) < len(id):
         raise InputError(f"{where}: two samples have the same 64-bit id; rename one of them.")
-    words = [sample.label for _, sample in samples]
+    shard = np.repeat(np.arange(len(names)), [len(one) for one in ids]).astype(np.int64)
+    shard_size, times = np.array(facts, np.int64).T
     labels = word_labels(where, words, np.arange(len(words))) if any(words) else None
     return Index(
-        ids,
-        np.array([sample.image.size for _, sample in samples], np.int64),
-        np.array(times, np.int64)[shard],
-        np.full(len(samples), -1, np.int64) if labels is None else labels.values,
-        Names.of([f"{names[number]}/{sample.image.name}" for number, sample in samples]),
+        id,
+        np.concatenate(sizes),
+        times[shard],
+        np.full(len(words), -1, np.int64) if labels is None else labels.values,
+        Names.joined(paths),
         None if labels is None else labels.names,
-        Members(
-            shard,
-            np.array([sample.image.offset for _, sample in samples], np.int64),
-            Names.of(names),
-            np.array(sizes, np.int64),
-        ),
+        Members(shard, np.concatenate(offsets), Names.of(names), np.ascontiguousarray(shard_size)),
     )
 
 

@@ -14,8 +14,10 @@ from jaxplain._errors import InputError
 from jaxplain.io.damage import naming_damage
 from jaxplain.io.names import to_bytes
 
-MAX_HEADER = 2**20
+MAX_HEADER = 2**16
 """Extended headers that declare more bytes are refused before they are read."""
+MAX_TAIL = 2**20
+"""More zeros behind the end mark are refused unseen."""
 MAX_NAME = 4096
 """Longer names, in bytes, are refused."""
 MAX_MEMBERS = 10_000_000
@@ -84,10 +86,10 @@ def _check(one: tarfile.TarInfo, path: str, size: int, count: int) -> None:
 def _check_end(file: BinaryIO, path: str, end: int, size: int) -> None:
     """Refuse a file that ends too early, or that goes on behind the blocks of zeros that end it."""
     file.seek(end)
-    tail = file.read(MAX_HEADER)
+    tail = file.read(MAX_TAIL)
     if len(tail) < tarfile.BLOCKSIZE:
         raise InputError(f"{path}: truncated, its end mark is missing at byte {end}; copy or write it again.")
     if any(tail[: tarfile.BLOCKSIZE]):
         raise InputError(f"{path}: the header at byte {end} is damaged; copy or write it again.")
-    if any(tail) or size - end > MAX_HEADER:
+    if any(tail) or size - end > MAX_TAIL:
         raise InputError(f"{path}: goes on behind its end at byte {end} (two tar files in one?); {REMEDY}.")

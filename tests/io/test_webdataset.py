@@ -98,6 +98,9 @@ def test_a_pattern_names_the_archives_and_keeps_an_index_of_its_own(shards, tmp_
     assert shard_index_place(pattern) != shard_index_place(str(shards))
     for url in (pattern, f"webdataset://{pattern}", f"webdataset://{shards}"):
         assert open_source(url, HOW, threads=1).read([5]).label.tolist() == [2]
+    write_tar(shards / "train-00b.tar", [("README.txt", b"no image")])
+    assert indexed(shards).ids.tolist() == whole.ids.tolist() and list(indexed(shards).names) == list(whole.names)
+    os.remove(shards / "train-00b.tar")
     os.rename(shards, tmp_path / "moved")
     assert indexed(tmp_path / "moved").fingerprint == whole.fingerprint
 
@@ -163,6 +166,21 @@ def longname(path):
     path.write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(2**16))
 
 
+def chain(path):
+    """Long names of long names of long names."""
+    header = tarfile.TarInfo("long")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 8
+    path.write_bytes((header.tobuf(tarfile.GNU_FORMAT) + bytes(tarfile.BLOCKSIZE)) * 2000)
+
+
+def attributes(path):
+    """A PAX header of a hundred kilobytes."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        header = tarfile.TarInfo("0.png")
+        header.pax_headers = {"comment": "x" * 100_000}
+        archive.addfile(header)
+
+
 def declares(size):
     def make(path):
         header = tarfile.TarInfo("0.png")
@@ -196,6 +214,8 @@ HOSTILE = {
     "an absurd size": (declares(2**50), "truncated|not a sound tar"),
     "a negative size": (declares(-512), "truncated|not a sound tar"),
     "an absurd long name": (longname, "declares 1073741824 bytes"),
+    "a chain of long names": (chain, "not a sound tar"),
+    "an absurd extended header": (attributes, "a header declares"),
     "compressed": (lambda path: path.write_bytes(b"\x1f\x8b" + bytes(1000)), "not a sound tar"),
     "empty": (lambda path: path.write_bytes(b""), "not a sound tar"),
     "no images": (lambda path: write_tar(path, [("0.txt", b"x")]), "no images"),
