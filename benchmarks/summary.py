@@ -135,6 +135,31 @@ def _compile_time(records: Records) -> list[Line]:
     ]
 
 
+def _store(records: Records) -> list[Line]:
+    found = records["store"]
+    return [
+        (
+            f"write path with digests and markers over TensorStore alone, shards of {found['rows per shard']} maps of "
+            f"{found['size']}x{found['size']}",
+            f"{found['ratio']['median']:.2f} of its MB/s",
+            "store",
+        )
+    ]
+
+
+def _scale(records: Records) -> list[Line]:
+    found = records["scale"]
+    counts = [row["images"] for row in found["rows"]]
+    many = f"{found['workers']} workers, {counts[0]:,} to {counts[-1]:,} images"
+    lines = []
+    if found["peak memory, last over first"] is not None:
+        peak = f"{found['peak memory, last over first']:.2f}"
+        lines.append((f"largest peak memory of a worker at {counts[-1]:,} images over that at 10,000", peak, "scale"))
+    if found["cost, largest drift"] is not None:
+        lines.append((f"{many}: largest drift of the cost of an image", f"{found['cost, largest drift']:.0%}", "scale"))
+    return lines
+
+
 LINES: dict[str, Callable[[Records], list[Line]]] = {
     "engine": _engine,
     "kill": _kill,
@@ -145,6 +170,8 @@ LINES: dict[str, Callable[[Records], list[Line]]] = {
     "overhead": _overhead,
     "compile_time": _compile_time,
     "planted": _planted,
+    "store": _store,
+    "scale": _scale,
 }
 """By the record that each needs."""
 

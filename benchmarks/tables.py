@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.capacity import DEVICES, IMAGES, METHODS, STAGES, cluster_of, costs_of, enough, needs
 from benchmarks.gpu.table import parts
 from benchmarks.overhead import AIM, counted
 from benchmarks.record import RESULTS
+from benchmarks.store import AIM as STORE_AIM
 from benchmarks.summary import Records, lines, networks_of, short
 from benchmarks.timing import cell, verdict
 
@@ -175,6 +177,55 @@ def formats(found: dict[str, Any]) -> str:
     return grid(head, rows, numbers=1)
 
 
+def store(found: dict[str, Any]) -> str:
+    """Return the write path beside TensorStore alone."""
+    rows = [(name, f"{rate:,.0f}", "") for name, rate in found["MB/s"].items()]
+    rows[0] = (*rows[0][:2], f"{cell(found['ratio'])} {verdict(found['ratio'], STORE_AIM)}")
+    return grid(("shards written by", "MB/s", "TensorStore's time / ours"), rows, numbers=1)
+
+
+def scale(found: dict[str, Any]) -> str:
+    """Return memory and cost by the number of images."""
+    rows = [
+        (
+            f"{row['images']:,}",
+            ", ".join(f"{peak:,}" for peak in row["peak memory (MB)"]),
+            f"{row['images/s']:,.0f}",
+            f"{1e3 * row['seconds per image']:.3g}",
+            f"{row['store bytes'] / 1e6:,.0f}",
+            f"{row['finalize seconds']:.1f}",
+        )
+        for row in found["rows"]
+        if row["images/s"]
+    ]
+    head = ("images", "peak of each worker, MB", "images/s", "ms of a worker per image", "store, MB", "global maps, s")
+    return grid(head, rows, numbers=1)
+
+
+def capacity(found: dict[str, Any]) -> str:
+    """Return what many images need on many devices: hours by stage, their total, and what takes longest."""
+    rows, remarks = [], []
+    for method in METHODS:
+        costs = costs_of(found, method)
+        for images in IMAGES:
+            for devices in DEVICES:
+                one = needs(images, costs, cluster_of(found, devices))
+                hours = (f"{one.seconds[stage] / 3600:,.2f}" for stage in STAGES)
+                ends = (f"{one.total / 3600:,.2f}", one.first, f"{one.stored / 1e12:,.1f}")
+                rows.append((f"{method}, {images:,}", f"{devices:,}", *hours, *ends))
+        remarks.append(f"{method}: {enough(costs, cluster_of(found, 1)):,.0f} devices")
+    head = ("method, images", "devices", *(f"{stage}, h" for stage in STAGES), "total, h", "longest", "store, TB")
+    cost, storage = found["costs"], found["machine"]["storage"]
+    steps = "; ".join(f"{name} {seconds:.2g} s" for name, seconds in cost["step"].items())
+    remark = (
+        f"Beyond this the devices take the smaller part of the time: {'; '.join(remarks)}.\n"
+        f"Measured, of an image: decoding {1e3 * cost['decode']:.2g} ms of a core; device step, {steps}; "
+        f"{cost['stored'] / 1e3:.0f} kB stored; global maps {1e3 * cost['finalize']:.2g} ms. Write path of a worker "
+        f"{cost['write'] / 1e6:.0f} MB/s. Assumed: storage of {storage / 1e9:g} GB/s."
+    )
+    return f"{grid(head, rows, numbers=1)}\n\n{remark}"
+
+
 def gpu(found: dict[str, Any]) -> str:
     """Return the accelerator's rows, part by part, each under the columns that it has."""
     return "\n\n".join(grid(head, rows, numbers=1) for head, rows in parts(found))
@@ -193,6 +244,9 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "peers": ("against", peers),
     "peers_native": ("against_native", peers),
     "formats": ("formats", formats),
+    "store": ("store", store),
+    "scale": ("scale", scale),
+    "capacity": ("capacity", capacity),
     "gpu": ("gpu", gpu),
 }
 """The tables beside ``measured``: the record of each, and what writes it."""
