@@ -13,6 +13,8 @@ from jaxplain.io.owners import Owner
 Result = TypeVar("Result")
 LONGEST_PAUSE = 1.0
 """Seconds after which a worker that waits for others looks again."""
+MOST_WATCHED = 8
+"""Leases of others that are read again in every pass: a thousand workers that wait for each other must not read all."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,12 @@ class Assignment:
     def __init__(self, part: Part, shards: Sequence[int], scope: str = ""):
         self._part, self._left, self._scope = part, list(shards), scope
         self._claims: list[Claim] = []
-        self.others: dict[int, Lease] = {}
+        self._met: dict[int, Met] = {}
+
+    @property
+    def others(self) -> dict[int, Lease]:
         """What somebody else held when it was last looked at."""
+        return {number: met.lease for number, met in self._met.items()}
 
     def passes(self) -> Iterator[Iterator[Claim]]:
         """Yield one pass after the other over what is left; each takes its leases while it is gone through.
@@ -78,25 +84,32 @@ class Assignment:
         Ends when nothing is left; when all that is left is held by workers known to be alive, unless this one steals;
         or when somebody wishes for the end.
         """
-        stop = self._part.stop
+        stop, leases = self._part.stop, self._part.leases
         while self._left and not stop.asked:
             self._claims, met = [], dict[int, Met]()
             free = self._free(met)
             first = next(free, None)
             if first is not None:
                 yield chain([first], free)
-            self.others = {number: one.lease for number, one in met.items()}
+            self._met = met
             self._left = [*met, *(claim.number for claim in self._claims if claim.lost)]
-            if first is None and self._part.leases is not None:
+            if first is None and leases is not None:
                 if not self._part.steal and all(one.alive for one in met.values()):
                     return
-                stop.wait(min(self._part.leases.period / 4, LONGEST_PAUSE))
+                stop.wait(min(leases.period / 4, LONGEST_PAUSE))
 
     def _free(self, met: dict[int, Met]) -> Iterator[Claim]:
+        """Yield what can be taken, and put down what others hold."""
+        leases = self._part.leases
+        standing = set[str]() if leases is None else leases.names()
         for number in self._left:
             if self._part.stop.asked:
                 return
-            found = None if self._part.leases is None else self._part.leases.take(f"{self._scope}{number:06d}")
+            what = f"{self._scope}{number:06d}"
+            if what in standing and number in self._met and len(met) >= MOST_WATCHED:
+                met[number] = self._met[number]
+                continue
+            found = None if leases is None else leases.take(what)
             if isinstance(found, Met):
                 met[number] = found
             else:

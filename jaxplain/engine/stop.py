@@ -60,10 +60,10 @@ class Stop:
         finally:
             self._heeded = False
 
-    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait so long, or until there is a wish or a condition holds."""
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until there is a wish."""
         end = self._clock() + seconds
-        while not (self.asked or until()) and (left := end - self._clock()) > 0:
+        while not self.asked and (left := end - self._clock()) > 0:
             time.sleep(min(left, _SLICE))
 
 

@@ -8,6 +8,7 @@ compared, and a mistake costs time only: both would write the same bytes, and a 
 
 import contextlib
 import json
+import math
 import threading
 import time
 import uuid
@@ -121,12 +122,12 @@ class Leases:
 
     def standing(self) -> dict[str, Lease]:
         """Return the highest lease of everything that has one, whoever holds it, alive or not."""
-        highest: dict[str, int] = {}
-        for key in self.storage.list(PREFIX):
-            what, generation = _split(key)
-            highest[what] = max(highest.get(what, 0), generation)
-        found = {what: self._read(what, generation) for what, generation in highest.items() if generation}
-        return {what: lease for what, lease in sorted(found.items()) if lease is not None}
+        found = {what: self._read(what, self._highest(what)) for what in sorted(self.names())}
+        return {what: lease for what, lease in found.items() if lease is not None}
+
+    def names(self) -> set[str]:
+        """Return what has leases, in one request."""
+        return {what for what, generation in map(_split, self.storage.list(PREFIX)) if generation}
 
     def _highest(self, what: str) -> int:
         """Return the highest generation, 0 where there is none."""
@@ -235,8 +236,8 @@ def _parse(raw: bytes) -> Lease:
         content = json.loads(raw)
         owner = Owner(**{entry.name: content[entry.name] for entry in fields(Owner)})
         lease = Lease(content["nonce"], int(content["counter"]), float(content["period"]), owner)
-        if not isinstance(owner.pid, int):
-            raise TypeError
+        if not isinstance(owner.pid, int) or not math.isfinite(lease.seconds):
+            raise ValueError
         return lease
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return Lease(raw.hex())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -27,6 +28,11 @@ def _curved(weights, x):
     return jnp.tanh(_linear(weights, x))
 
 
+def _endless(weights, x):
+    turned = jax.lax.fori_loop(0, 40_000, lambda _, y: jnp.tanh(y @ y), jnp.full((128, 128), 0.01))
+    return _linear(weights, x) + turned[0, 0]
+
+
 def _weights(shape: Sequence[int], classes: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(int(np.prod(shape)), classes)).astype(np.float32)
 
@@ -44,6 +50,11 @@ def curved(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model
 def nan_on_dark(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model:
     """NaN outputs for images without light."""
     return jaxplain.from_function(_fails_on_dark, jnp.asarray(_weights(shape, classes)))
+
+
+def endless(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model:
+    """Ten seconds or more for every batch."""
+    return jaxplain.from_function(_endless, jnp.asarray(_weights(shape, classes)))
 
 
 def mixing(shape: Sequence[int] = (4, 4, 1), classes: int = 3) -> jaxplain.Model:

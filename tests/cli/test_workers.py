@@ -262,3 +262,20 @@ def test_a_program_that_is_asked_to_end_says_how_to_go_on(jaxplain, long_job, tm
     assert jaxplain("run", str(long_job)).code == 0
     assert jaxplain("run", str(long_job), "--set", "output=alone").code == 0
     assert stored(tmp_path / "store") == stored(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_a_program_that_waits_for_the_device_ends_when_it_is_asked_to(job, tmp_path):
+    """The network takes ten seconds or more for a batch; five seconds after the wish would be long."""
+    job.write_text(job.read_text().replace("networks:linear", "networks:endless"))
+    worker = start(job)
+    for line in worker.stdout:
+        if line.startswith("compiling: done"):
+            break
+    time.sleep(1)
+    asked = time.monotonic()
+    worker.terminate()
+    said = worker.communicate(timeout=60)[0]
+    assert worker.returncode == 75, said
+    assert time.monotonic() - asked < 5
+    assert "the same command goes on where it was" in said

@@ -1,9 +1,14 @@
 """Workers: their ranges, the order in which they look at shards, and the wish to end."""
 
+import time
+
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jaxplain import InputError
-from jaxplain.engine.assignment import Assignment, Part
+from jaxplain.engine.assignment import MOST_WATCHED, Assignment, Part
+from jaxplain.engine.device import until_ready
 from jaxplain.engine.stop import Pace, Stop, Stopped
 from jaxplain.engine.worker import Worker
 from jaxplain.io.leases import Leases
@@ -76,7 +81,7 @@ def test_a_thief_waits_for_the_living():
     waits = []
 
     class Patient(Stop):
-        def wait(self, seconds, until=lambda: False):
+        def wait(self, seconds):
             waits.append(seconds)
             if len(waits) == 3:
                 held.release()
@@ -84,6 +89,35 @@ def test_a_thief_waits_for_the_living():
     leases = Leases(storage)
     assert taken(Assignment(Part(steal=True, leases=leases, stop=Patient()), [0, 1])) == [0, 1]
     assert len(waits) == 3
+    leases.let_go()
+
+
+def test_who_waits_for_many_reads_few_of_their_leases_again():
+    """A thousand workers that wait for each other at the end of a job must not read a million leases a second."""
+    storage = Storage.open(f"memory://leases{next(FRESH)}")
+    other, taken_by_other = Leases(storage, Owner.here("2/2")), {}
+    for number in range(30):
+        taken_by_other[number] = other.take(f"{number:06d}")
+    reads, passes = [], []
+
+    class Reading:
+        def __getattr__(self, name):
+            return getattr(storage, name)
+
+        def read(self, key):
+            reads.append(key)
+            return storage.read(key)
+
+    class Patient(Stop):
+        def wait(self, seconds):
+            passes.append(len(reads))
+            reads.clear()
+            if len(passes) == 3:
+                other.let_go()
+
+    leases = Leases(Reading())
+    assert taken(Assignment(Part(steal=True, leases=leases, stop=Patient()), range(30))) == list(range(30))
+    assert passes == [30, MOST_WATCHED, MOST_WATCHED]
     leases.let_go()
 
 
@@ -118,3 +152,17 @@ def test_the_pace_tells_how_long_the_rest_will_take():
     clock.now = 6.0
     pace.advance(3)
     assert pace.seconds(10) == 20.0
+
+
+def test_the_device_is_waited_for_only_as_long_as_somebody_wants():
+    def long(x):  # about a second on any CPU
+        return jax.lax.fori_loop(0, 3000, lambda _, y: jnp.tanh(y @ y), x)
+
+    run = jax.jit(long).lower(jnp.full((128, 128), 0.01)).compile()
+    began = time.perf_counter()
+    result = run(jnp.full((128, 128), 0.01))
+    assert not until_ready({"a": result, "b": 3}, enough=lambda: True)
+    given_up = time.perf_counter() - began
+    assert until_ready({"a": result, "b": 3}, enough=lambda: False)
+    assert given_up < (time.perf_counter() - began) / 2
+    assert until_ready(result, enough=lambda: True), "what is there is there"

@@ -4,17 +4,22 @@ import dataclasses
 import threading
 import time
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxplain
+from jaxplain.core.model import Model
 from jaxplain.engine.assignment import Part
-from jaxplain.engine.events import Advanced
+from jaxplain.engine.events import Advanced, Started
 from jaxplain.engine.run import run
 from jaxplain.engine.stop import Stop
 from jaxplain.engine.worker import Worker
 from jaxplain.io.leases import Leases
 from jaxplain.io.owners import Owner
+from jaxplain.testing.networks import SHAPE
 from tests.engine.places import EXPLANATIONS, content, job, place, source
+from tests.engine.test_overlap import _slow
 from tests.io.test_leases import ELSEWHERE, beating, hearts  # noqa: F401  used by every test
 
 TWO = EXPLANATIONS[:2]
@@ -145,6 +150,24 @@ def test_a_shard_is_finished_after_the_wish_to_end_only_if_it_fits_the_grace(alo
     assert storage.list("lease/") == []
     assert work(storage, part(storage)).complete
     assert content(storage) == alone
+
+
+@pytest.mark.slow
+def test_a_batch_that_takes_longer_than_the_grace_is_left():
+    """The first batch takes a second; the wish comes while it is on the device."""
+    _, storage = place()
+    stop = Stop(grace=0.0)
+
+    def watch(event):
+        if isinstance(event, Started) and event.stage == "explain":
+            threading.Timer(0.2, stop.ask).start()
+
+    model = Model(jnp.ones((int(np.prod(SHAPE)), 3)), _slow)
+    summary = run(
+        job(EXPLANATIONS[:1], model=model), source(), place(storage.url)[0], part=part(storage, stop=stop), watch=watch
+    )
+    assert summary.stopped and summary.images == 0
+    assert storage.list("done/") == [] and storage.list("lease/") == []
 
 
 def test_an_error_gives_leases_back():
