@@ -1,34 +1,20 @@
-"""What is wrong with the shards of a store: missing ones, and ones that are not what their markers vouch for."""
+"""What is missing or damaged in a store, and the command that does it."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from rich.console import Console
 
 from jaxplain._errors import InputError
 from jaxplain.cli.build import ORIGIN
+from jaxplain.cli.failures import BAD_INPUT, INCOMPLETE
+from jaxplain.cli.plain import plain
+from jaxplain.io.inspection import Fault, mend
+from jaxplain.io.storage import Storage
 from jaxplain.io.store import ROWS, Store
 
 MOST_RANGES = 8
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A shard that disagrees with its digests.
-
-    Args:
-        name: The method, or ``rows``.
-        shard: Its number.
-        first: Its first image.
-        last: Its last image.
-    """
-
-    name: str
-    shard: int
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        return f"{self.name}: shard {self.shard} (images {self.first} to {self.last})"
+MAX_LISTED = 100
 
 
 def refuse_incomplete(store: Store, methods: Sequence[str]) -> None:
@@ -48,8 +34,8 @@ def refuse_incomplete(store: Store, methods: Sequence[str]) -> None:
             lines.append(f"\n  {name}: {_ranges(missing.tolist())}")
     if lines:
         raise InputError(
-            f"{store.storage.url}: not finished, so there is nothing to aggregate; {command_of(store)} does what is "
-            f"missing:{''.join(lines)}"
+            f"{store.storage.url}: not finished, so there is nothing to aggregate; {command_of(store.storage)} does "
+            f"what is missing:{''.join(lines)}"
         )
 
 
@@ -71,35 +57,53 @@ def _ranges(numbers: Sequence[int]) -> str:
     return f"images {', '.join(shown)}{more}"
 
 
-def unmark_damaged(store: Store) -> list[Damaged]:
-    """Declare shards unfinished whose stored arrays disagree with their digests, and what was made of them.
+def show_faults(storage: Storage, faults: Sequence[Fault], console: Console, *, mending: bool) -> int:
+    """List what is damaged, mend it where that is asked for, and say what comes next; return the exit code.
 
     Args:
-        store: The store; nothing else may write to it meanwhile.
-
-    Returns:
-        The shards.
+        storage: The store.
+        faults: At least one, see ``jaxplain.io.inspection``.
+        console: Where to.
+        mending: Whether to declare damaged shards unfinished.
     """
-    names = list(dict.fromkeys([ROWS, *store.manifest.get("methods", {}), *store.names]))
-    found = []
-    for name in names:
-        for marker in store.ledger.finished(name).values():
-            if store.ledger.damaged(marker):
-                last = marker.first_row + marker.rows - 1
-                found.append(Damaged(name, marker.shard, marker.first_row, last))
-    if found:
-        store.storage.delete("peppr/results.json")
-    for name in names if any(one.name == ROWS for one in found) else {one.name for one in found}:
-        store.ledger.unmark(f"global/{name}", 0)
-    for one in found:
-        store.ledger.unmark(one.name, one.shard)
-    return found
+
+    def say(text: str) -> None:
+        console.print(plain(text), soft_wrap=True)
+
+    for fault in faults[:MAX_LISTED]:
+        say(str(fault))
+    if len(faults) > MAX_LISTED:
+        say(f"and {len(faults) - MAX_LISTED:,} more.")
+    lost = [fault for fault in faults if not fault.can_be_mended]
+    for fault in lost:
+        say(f"{fault.where} is not made again: {_RESTORE[fault.kind]}.")
+    if len(lost) == len(faults):
+        return BAD_INPUT
+    again = " and ".join(command_of(storage, command) for command in _commands(faults))
+    if not mending:
+        say(f"`jaxplain verify {storage.url} --mend` declares what is damaged unfinished; {again} makes it anew.")
+        return BAD_INPUT
+    mend(storage, faults)
+    say(f"Not finished: what is damaged is made anew by {again}.")
+    return BAD_INPUT if lost else INCOMPLETE
 
 
-def command_of(store: Store) -> str:
+def _commands(faults: Sequence[Fault]) -> list[str]:
+    """Return the commands that make anew what is damaged."""
+    of_sweeps = {(fault.name or fault.where).startswith("peppr") for fault in faults if fault.can_be_mended}
+    return [command for command, sweeps in (("run", False), ("peppr", True)) if sweeps in of_sweeps]
+
+
+_RESTORE = {
+    "manifest": "restore it from a copy, or start in a new output",
+    "index": "restore it from a copy; maps and rows do not depend on it",
+}
+
+
+def command_of(storage: Storage, command: str = "run") -> str:
     """Return the command that does what is missing in a store."""
     try:
-        file = str(json.loads(store.storage.read(ORIGIN) or b"{}").get("file", "JOB.toml"))
+        file = str(json.loads(storage.read(ORIGIN) or b"{}").get("file", "JOB.toml"))
     except (ValueError, AttributeError):
         file = "JOB.toml"
-    return f"`jaxplain run {file}`"
+    return f"`jaxplain {command} {file}`"

@@ -17,7 +17,7 @@ from jaxplain.cli.streams import Streams
 from jaxplain.engine.stop import Stopped
 
 COMMANDS = (
-    *("run", "status", "retry", "finalize", "peppr", "report", "index", "calibrate"),
+    *("run", "status", "verify", "retry", "finalize", "peppr", "report", "index", "calibrate"),
     *("methods", "layers", "audit", "kernels", "version"),
 )
 DESCRIPTION = "Explain JAX models over whole data sets: attribution maps, global maps, and tests of what they say."

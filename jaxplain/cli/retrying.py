@@ -16,7 +16,8 @@ from jaxplain.cli.quarantine import quarantined
 from jaxplain.engine.events import Watcher
 from jaxplain.engine.open_run import probe
 from jaxplain.io.index import index_bytes
-from jaxplain.io.manifest import KEY
+from jaxplain.io.inspection import forget_results
+from jaxplain.io.manifest import replace_manifest
 from jaxplain.io.store import INDEX, ROWS, Store
 
 
@@ -69,14 +70,14 @@ def _accept(built: Built, store: Store) -> None:
     # The outputs on the first images tell one network from another; a mended image among them changes its own.
     outputs = probe(built.job.model, built.source).tolist()
     manifest = {**store.manifest, "fingerprint": {**store.manifest["fingerprint"], "outputs": outputs}}
-    built.storage.write(KEY, (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode())
+    replace_manifest(built.storage, manifest)
     built.storage.write(INDEX, index_bytes(index_of(built.source)))
     built.storage.write(MENDED, (json.dumps(known, indent=1) + "\n").encode())
 
 
 def _unmark(store: Store, shards: tuple[int, ...]) -> None:
     """Declare shards unfinished, and everything that was made from them."""
-    store.storage.delete("peppr/results.json")
+    forget_results(store.storage)
     names = list(dict.fromkeys([*store.manifest.get("methods", {}), *store.names]))
     for name in names:
         store.ledger.unmark(f"global/{name}", 0)

@@ -8,6 +8,7 @@ UNITS = {
     "sweep": "images",
     "aggregate": "maps",
     "curves": "orders",
+    "verify": "shards",
 }
 TITLES = {
     OPENING: "opening",
@@ -19,6 +20,7 @@ TITLES = {
     "mean image": "averaging",
     "sweep": "sweeping",
     "curves": "measuring",
+    "verify": "verifying",
 }
 
 

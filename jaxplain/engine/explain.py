@@ -58,7 +58,7 @@ def explain(
             samples, doubling it, for the images above it. A warning tells when the budget does not suffice.
         budget: Most evaluations of the network per image where there is a tolerance; 4096 by default.
         devices: How many local devices share out every batch; all by default. The maps do not depend on it beyond
-            rounding.
+            rounding. With 1, parameters that lie on several devices stay there.
         keywords: The method's context and knobs.
 
     Returns:

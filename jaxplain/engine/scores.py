@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxplain.engine.spool import Spool
 from jaxplain.io.arrays import ArraySpec
-from jaxplain.io.ledger import Marker, checksum
+from jaxplain.io.inspection import RESULTS
+from jaxplain.io.ledger import Marker, checksum, file_checksum
 from jaxplain.io.sink import Sink
 
 NAME = "peppr"
@@ -122,6 +123,10 @@ class Markers(Protocol):
         """Create a marker, last."""
         ...
 
+    def unmark(self, name: str, shard: int) -> None:
+        """Delete a marker, before what it vouches for is replaced."""
+        ...
+
     def lacking(self, names: Sequence[str], shard: int) -> list[str]:
         """Return those of some names that have no marker for a shard."""
         ...
@@ -197,10 +202,14 @@ class StoredScores:
         return spool
 
     def publish(self, results: bytes, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the measures, then the results."""
+        """Replace the measures, then the results; a marker comes last."""
+        self.ledger.unmark(RESULTS, 0)
         for name, values in arrays.items():
             path = f"{NAME}/{name}"
             self.storage.delete_all(f"{path}/")
             self.sink.create([ArraySpec(path, values.shape, values.dtype, MEASURED, len(values), values.shape)])
             self.sink.write(path, 0, values).result()
-        self.storage.write(f"{NAME}/results.json", results)
+        key, entries = f"{RESULTS}.json", len(next(iter(arrays.values())))
+        self.storage.write(key, results)
+        sums = {f"{NAME}/{name}": checksum(values) for name, values in arrays.items()}
+        self.ledger.mark(Marker(RESULTS, 0, 0, entries, sums, files={key: file_checksum(results)}))

@@ -19,7 +19,7 @@ from jaxplain.engine.partials import pack, partial_key, partial_moments
 from jaxplain.engine.plan import Plan
 from jaxplain.engine.step import Result, Step, target_index
 from jaxplain.io.encoding import encode
-from jaxplain.io.ledger import Marker, checksum
+from jaxplain.io.ledger import Marker, checksum, file_checksum
 from jaxplain.io.sources.base import Rows
 from jaxplain.io.status import BAD_LOGITS, BAD_PIXELS, OK
 
@@ -124,10 +124,13 @@ class Shard:
             self.claim.release()
             return 0.0
         pending = [place.sink.write(path, self.first_row, values) for path, values in self.arrays.items()]
+        files: dict[str, dict[str, str]] = {}
         for name, found in self.partials.items():
             if place.blobs is None:
                 raise InputError("run: store = 'none' needs a place for partials; open it with blobs.")
-            place.blobs.write(partial_key(name, self.number), pack(found))
+            key, content = partial_key(name, self.number), pack(found)
+            place.blobs.write(key, content)
+            files[name] = {key: file_checksum(content)}
         sums = {path: checksum(values) for path, values in self.arrays.items()}
         for write in pending:
             write.result()
@@ -149,6 +152,7 @@ class Shard:
                     hash=job.hash(explanations.get(name), plan),
                     device=device_kind(),
                     facts=facts,
+                    files=files.get(name, {}),
                 )
             )
         self.claim.release()

@@ -1,13 +1,15 @@
 """Which shards are finished: one marker per name and shard, created exclusively after everything else is durable.
 
-Data without a marker count as missing. Markers are small JSON files at ``done/<name>/<shard>.json``.
+Data without a marker count as missing. Markers are small JSON files at ``done/<name>/<shard>.json``; each carries the
+digest of its own bytes and vouches for the values of its rows and for the small files beside them.
 """
 
+import errno
 import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain.io.claims import claim
+from jaxplain.io.seals import sealed, unsealed
 from jaxplain.io.storage import Storage
 
 
@@ -25,7 +28,12 @@ def checksum(values: np.ndarray) -> str:
         >>> checksum(np.zeros(2, np.float16))[:23]
         'sha256:df3f619804a92fdb'
     """
-    return "sha256:" + hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest()
+    return file_checksum(np.ascontiguousarray(values).view(np.uint8).data)
+
+
+def file_checksum(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of a file's bytes, as a marker stores it."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Marker:
         hash: Hash of the part of the job that decides the values.
         device: Kind of the device that computed them.
         facts: Anything else worth keeping (JSON values): seconds, counts of quarantined images.
+        files: Key of each small file that belongs to it -> `file_checksum`. Those that describe the arrays, and the
+            groups above them, are added when it is written.
     """
 
     name: str
@@ -51,6 +61,7 @@ class Marker:
     hash: str = ""
     device: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ledger:
@@ -70,43 +81,77 @@ class Ledger:
         Raises:
             InputError: A marker cannot be read; deleting it lets the shard be redone.
         """
+        found = {}
+        for shard, marker in self.read(name):
+            if isinstance(marker, InputError):
+                raise marker
+            found[shard] = marker
+        return dict(sorted(found.items()))
+
+    def read(self, name: str) -> Iterator[tuple[int, Marker | InputError]]:
+        """Yield the shards of a name that have markers, with the marker or what is wrong with it."""
         prefix = _folder(name)
         keys = [key for key in self.storage.list(prefix) if _is_marker(key) and key.count("/") == prefix.count("/")]
-        found = {}
         for key, raw in zip(keys, self.storage.read_many(keys), strict=True):
             if raw is not None:  # deleted since it was listed
-                marker = _parse(raw, self.storage.where(key), name, int(key[len(prefix) : -len(".json")]))
-                found[marker.shard] = marker
-        return dict(sorted(found.items()))
+                shard = int(key[len(prefix) : -len(".json")])
+                yield shard, _parse(raw, self.storage.where(key), name, shard)
 
     def mark(self, marker: Marker) -> bool:
         """Declare a shard finished; call it last. False when another worker has done so already."""
         # The nonce tells one's own marker, whose answer was lost on the way, from another worker's.
-        content = {**asdict(marker), "nonce": uuid.uuid4().hex}
+        files = {**self._descriptions(marker.checksums), **marker.files}
+        content = {**asdict(marker), "files": files, "nonce": uuid.uuid4().hex}
         text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, default=_plain)
-        return claim(self.storage, _key(marker.name, marker.shard), text.encode())
+        return claim(self.storage, marker_key(marker.name, marker.shard), sealed(text))
 
     def lacking(self, names: Sequence[str], shard: int) -> list[str]:
         """Return those of some names that have no marker for a shard."""
-        found = self.storage.read_many([_key(name, shard) for name in names])
+        found = self.storage.read_many([marker_key(name, shard) for name in names])
         return [name for name, raw in zip(names, found, strict=True) if raw is None]
 
     def unmark(self, name: str, shard: int) -> None:
         """Declare a shard unfinished, before it is redone."""
-        self.storage.delete(_key(name, shard))
+        self.storage.delete(marker_key(name, shard))
 
     def damaged(self, marker: Marker) -> list[str]:
-        """Return the paths of the arrays whose stored rows are not those that the marker vouches for."""
+        """Return the files, and the paths of the arrays, that are not what the marker vouches for.
+
+        An array whose description, or that of a group above it, is wrong is not looked into.
+        """
+        contents = zip(marker.files.items(), self.storage.read_many(marker.files), strict=True)
+        wrong = [key for (key, want), raw in contents if raw is None or file_checksum(raw) != want]
+        paths = [path for path in sorted(marker.checksums) if set(wrong).isdisjoint(_descriptions(path))]
         rows = slice(marker.first_row, marker.first_row + marker.rows)
-        wrong = []
-        for path, want in marker.checksums.items():
+        for path in paths:
             try:
                 got = checksum(self.storage.open_array(path).read(rows))
-            except (InputError, FileNotFoundError):
+            except InputError:
                 got = ""
-            if got != want:
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EIO):
+                    raise
+                got = ""
+            if got != marker.checksums[path]:
                 wrong.append(path)
         return wrong
+
+    def _descriptions(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the checksums of the files that describe arrays and the groups above them."""
+        keys = sorted({key for path in paths for key in _descriptions(path)})
+        contents = zip(keys, self.storage.read_many(keys) if keys else [], strict=True)
+        return {key: file_checksum(raw) for key, raw in contents if raw is not None}
+
+
+def _descriptions(path: str) -> list[str]:
+    """Return the keys of the files that describe an array and the groups above it.
+
+    Example:
+        >>> _descriptions("maps/sg")
+        ['zarr.json', 'maps/zarr.json', 'maps/sg/zarr.json']
+    """
+    parts = path.split("/")
+    return ["/".join([*parts[:depth], "zarr.json"]) for depth in range(len(parts) + 1)]
 
 
 def _plain(value: Any) -> Any:
@@ -123,7 +168,8 @@ def _folder(name: str) -> str:
     return f"done/{name}/"
 
 
-def _key(name: str, shard: int) -> str:
+def marker_key(name: str, shard: int) -> str:
+    """Return the key of a marker."""
     return f"{_folder(name)}{shard:06d}.json"
 
 
@@ -131,14 +177,14 @@ def _is_marker(key: str) -> bool:
     return re.fullmatch(r"\d+\.json", key.rpartition("/")[2]) is not None
 
 
-def _parse(raw: bytes, where: str, name: str, shard: int) -> Marker:
+def _parse(raw: bytes, where: str, name: str, shard: int) -> Marker | InputError:
     try:
-        content = json.loads(raw)
+        content = unsealed(raw)
         known = {entry.name for entry in fields(Marker)}
         marker = Marker(**{key: value for key, value in content.items() if key in known})
         valid = marker.name == name and marker.shard == shard and marker.first_row >= 0 and marker.rows >= 1
     except (ValueError, TypeError, AttributeError):
         valid = False
     if not valid:
-        raise InputError(f"{where}: not a marker of shard {shard} of {name!r}; delete the file to redo the shard.")
+        return InputError(f"{where}: not a marker of shard {shard} of {name!r}; delete the file to redo the shard.")
     return marker

@@ -1,4 +1,7 @@
-"""The manifest ``jaxplain.json``: what a store holds and how it was made; created once, by the first worker."""
+"""The manifest ``jaxplain.json``: what a store holds and how it was made; created once, by the first worker.
+
+It carries the digest of its own bytes, see ``jaxplain.io.seals``.
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.io.seals import sealed, unsealed
 from jaxplain.io.storage import Storage
 
 KEY = "jaxplain.json"
@@ -24,7 +28,12 @@ def create_manifest(storage: Storage, manifest: Mapping[str, Any]) -> bool:
     Raises:
         InputError: A value cannot be written as JSON.
     """
-    return storage.create(KEY, _dump({**manifest, "schema": SCHEMA}).encode())
+    return storage.create(KEY, sealed(_dump({**manifest, "schema": SCHEMA})))
+
+
+def replace_manifest(storage: Storage, manifest: Mapping[str, Any]) -> None:
+    """Write another manifest in the place of the one that is there; see ``create_manifest``."""
+    storage.write(KEY, sealed(_dump({**manifest, "schema": SCHEMA})))
 
 
 def read_manifest(storage: Storage) -> dict[str, Any]:
@@ -46,7 +55,25 @@ def read_manifest(storage: Storage) -> dict[str, Any]:
         raise InputError(
             f"{where}: format version {schema!r}, this library reads {SCHEMA}; use the version that wrote the store."
         )
-    return dict(content)
+    try:
+        return unsealed(raw)
+    except ValueError as error:
+        raise InputError(f"{where}: damaged ({error}); restore the file or start in a new output.") from error
+
+
+class StoredManifest:
+    """The manifest of a store, as a run asks for it."""
+
+    def __init__(self, storage: Storage):
+        self._storage = storage
+
+    def create(self, manifest: Mapping[str, Any]) -> bool:
+        """Write it unless there is one; True for the one that wrote."""
+        return create_manifest(self._storage, manifest)
+
+    def read(self) -> dict[str, Any] | None:
+        """Return it, or None."""
+        return None if self._storage.read(KEY) is None else read_manifest(self._storage)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], ignore: Sequence[str] = ()) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 
 from jaxplain._errors import InputError
 from jaxplain.io.arrays import ArraySpec
-from jaxplain.io.ledger import Ledger, Marker, checksum
+from jaxplain.io.ledger import Ledger, Marker, checksum, file_checksum
+from jaxplain.io.seals import sealed, unsealed
 from jaxplain.io.sink import StoreSink
 
 SPEC = ArraySpec("maps/sg/value", (10, 3), "float32", ("image", "x"), shard_rows=4)
@@ -46,7 +47,14 @@ def test_names_that_could_leave_the_folder_are_refused(local, name):
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b'{"name": "sg"', b"[]", b"{}", b'{"name": "other", "shard": 3, "first_row": 0, "rows": 4}']
+    "raw",
+    [
+        *(b"", b'{"name": "sg"', b"[]", b"{}", b'{"name": "sg", "shard": 3, "first_row": 0, "rows": 4}'),
+        *(
+            sealed(json.dumps({"name": name, "shard": 3, "first_row": 0, "rows": 4}, indent=1))[cut:]
+            for name, cut in (("other", 0), ("sg", 1))
+        ),
+    ],
 )
 def test_a_damaged_marker_is_named_with_its_remedy(local, raw):
     local.write("done/sg/000003.json", raw)
@@ -57,8 +65,9 @@ def test_a_damaged_marker_is_named_with_its_remedy(local, raw):
 def test_other_files_and_later_fields_do_no_harm(local):
     ledger = Ledger(local)
     ledger.mark(Marker("sg", 0, 0, 4))
-    content = json.loads(local.read("done/sg/000000.json"))
-    local.write("done/sg/000001.json", json.dumps({**content, "shard": 1, "first_row": 4, "later": 1}).encode())
+    content = unsealed(local.read("done/sg/000000.json"))
+    later = {**content, "shard": 1, "first_row": 4, "later": 1}
+    local.write("done/sg/000001.json", sealed(json.dumps(later, indent=1)))
     local.write("done/sg/notes.txt", b"")
     assert list(ledger.finished("sg")) == [0, 1]
 
@@ -75,6 +84,25 @@ def test_checksums_find_what_changed(local):
     assert ledger.damaged(marker) == [SPEC.path]
     local.delete_all(f"{SPEC.path}/c/")
     assert ledger.damaged(marker) == [SPEC.path]
+
+
+def test_a_marker_vouches_for_the_files_that_describe_its_arrays(local):
+    sink, ledger = StoreSink(local), Ledger(local)
+    sink.create([SPEC], {"maps/sg": {"method": "smoothgrad"}})
+    values = np.zeros((4, 3), np.float32)
+    sink.write(SPEC.path, 4, values).result()
+    local.write("partials/sg/000001.npz", b"moments")
+    files = {"partials/sg/000001.npz": file_checksum(b"moments")}
+    ledger.mark(Marker("sg", 1, 4, 4, {SPEC.path: checksum(values)}, files=files))
+    marker = ledger.finished("sg")[1]
+    nodes = ["zarr.json", "maps/zarr.json", "maps/sg/zarr.json", "maps/sg/value/zarr.json"]
+    assert sorted(marker.files) == sorted([*nodes, *files])
+    assert ledger.damaged(marker) == []
+    local.write("partials/sg/000001.npz", b"moment")
+    assert ledger.damaged(marker) == ["partials/sg/000001.npz"]
+    local.write("partials/sg/000001.npz", b"moments")
+    local.write("maps/sg/zarr.json", local.read("maps/sg/zarr.json").replace(b"smoothgrad", b"smoothgrae"))
+    assert ledger.damaged(marker) == ["maps/sg/zarr.json"]
 
 
 def test_checksum_is_of_the_values_in_order():

@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 
 from jaxplain._errors import InputError
-from jaxplain.io.manifest import KEY, create_manifest, differences, read_manifest
+from jaxplain.io.manifest import KEY, create_manifest, differences, read_manifest, replace_manifest
+from jaxplain.io.seals import sealed
 
 
 def test_the_first_writer_wins(storage):
     assert create_manifest(storage, {"job": {"seed": np.int64(1)}, "path": Path("a"), "shape": (2, 3)})
     assert not create_manifest(storage, {"job": {"seed": 2}})
     assert read_manifest(storage) == {"job": {"seed": 1}, "path": "a", "shape": [2, 3], "schema": 1}
+
+
+def test_a_manifest_can_be_replaced(storage):
+    create_manifest(storage, {"a": 1})
+    replace_manifest(storage, {**read_manifest(storage), "a": 2})
+    assert read_manifest(storage) == {"a": 2, "schema": 1}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,8 @@ def test_the_first_writer_wins(storage):
         (b"\xff\xfe", "not valid JSON"),
         (b'{"schema": 2}', "version 2"),
         (b"[1]", "version None"),
+        (b'{"schema": 1}', "damaged .it does not begin with its digest"),
+        (sealed('{\n "schema": 1,\n "images": 10\n}').replace(b"10", b"11"), "damaged .its digest"),
     ],
 )
 def test_what_is_no_manifest_is_named(local, raw, match):

@@ -42,14 +42,14 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Compute and write the global maps."""
     from jaxplain._errors import InputError, unknown
     from jaxplain.cli.aggregation import aggregation_of
-    from jaxplain.cli.checking import command_of, refuse_incomplete, unmark_damaged
-    from jaxplain.cli.failures import INCOMPLETE
+    from jaxplain.cli.checking import refuse_incomplete, show_faults
     from jaxplain.cli.globals import make_globals
     from jaxplain.cli.job import GLOBALS
     from jaxplain.cli.plain import plain
     from jaxplain.cli.progress import watching
     from jaxplain.core.maps import MapSteps
     from jaxplain.engine.assignment import Part, by_one
+    from jaxplain.io.inspection import inspect
     from jaxplain.io.leases import Leases
     from jaxplain.io.store import open_store
 
@@ -59,12 +59,8 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
             raise unknown(arguments.store, "method", name, store.names)
     if not store.names:
         raise InputError(f"{arguments.store}: keeps no maps; its global maps are those that the run made.")
-    if arguments.check and (damaged := unmark_damaged(store)):
-        for one in damaged:
-            streams.results.print(plain(f"{one} disagrees with its digests"), soft_wrap=True)
-        shards = f"{len(damaged)} shard{'s' if len(damaged) > 1 else ''}"
-        streams.results.print(plain(f"Not finished: {shards} to be redone by {command_of(store)}"), soft_wrap=True)
-        return INCOMPLETE
+    if arguments.check and (faults := inspect(store.storage).faults):
+        return show_faults(store.storage, faults, streams.results, mending=True)
     refuse_incomplete(store, arguments.method or store.names)
 
     def make() -> bool:
