@@ -240,6 +240,25 @@ def shard_map(act: Callable[..., Any], mesh: jax.sharding.Mesh, in_specs: Any, o
     return jax.shard_map(act, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
 
+def wait_for_processes(name: str, seconds: float) -> None:
+    """Wait until every process that ``jax.distributed`` connects has called this with the same name.
+
+    The processes' own service does it. A collective of their devices (``sync_global_devices``) would be bound by the
+    time limits of collectives, and one process may be hours behind another.
+
+    Args:
+        name: Never used twice.
+        seconds: How long at most.
+
+    Raises:
+        RuntimeError: A process is lost, or did not come in time.
+    """
+    from jax._src import distributed
+
+    client: Any = distributed.global_state.client
+    client.wait_at_barrier(name, int(1000 * seconds))
+
+
 def forget_compile_cache() -> None:
     """Let JAX look anew at its settings of the persistent compile cache, which it does at the first program only."""
     from jax.experimental.compilation_cache import compilation_cache

@@ -29,6 +29,7 @@ _REMEDIES = {
     errno.ENOENT: "check the path",
     errno.EAGAIN: "try again later; the same command goes on where it was",
     errno.ETIMEDOUT: "try again later; the same command goes on where it was",
+    errno.ECONNABORTED: "start all of them again; the same command goes on where it was",
     errno.EIO: "the file system failed; check it, the same command then goes on where it was",
 }
 

@@ -23,7 +23,7 @@ from jaxplain.engine.events import Watcher, unwatched
 from jaxplain.engine.usage import device_peak_bytes, peak_bytes
 from jaxplain.io.leases import Lease, Leases
 from jaxplain.io.owners import Owner
-from jaxplain.io.store import Store
+from jaxplain.io.store import ROWS, Store
 
 FACTS = "run.json"
 """Key of the figures of the last run that explained anything: images/s, memory."""
@@ -142,7 +142,7 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
         done = engine.run(built.job, built.source, built.place, replan=replan, part=part, watch=watch)
         write_origin(built.storage, file)
         store = Store(built.storage)
-        aggregated, remark = _aggregate_by_one(built, store, done, part, watch) if done.complete else ((), "")
+        aggregated, remark = _aggregate_together(built, store, done, part, watch)
         summary = Summary(
             output=built.storage.url,
             methods=tuple(explanation.name for explanation in built.job.explanations),
@@ -173,6 +173,24 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
         return summary
     finally:
         built.source.close()
+
+
+def _aggregate_together(
+    built: Built, store: Store, done: engine.Summary, part: Part, watch: Watcher
+) -> tuple[tuple[str, ...], str]:
+    """Make the global maps when all is done; where workers wait for each other, the first of them does."""
+    if part.meet is None:
+        return _aggregate_by_one(built, store, done, part, watch) if done.complete else ((), "")
+    names = [explanation.name for explanation in built.job.explanations]
+    done.complete = part.meet() and all(store.complete(name) for name in (ROWS, *names))
+    if not done.complete:
+        return (), ""
+    if part.worker.number == 0:
+        found = _aggregate_by_one(built, store, done, part, watch)
+        part.meet()
+        return found
+    part.meet()
+    return tuple(name for name in names if store.has_globals(name)), ""
 
 
 def _aggregate_by_one(

@@ -2,9 +2,11 @@
 
 import argparse
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # importing it takes seconds, which `--help` should not
+    from jaxplain.cli.spmd import Processes
     from jaxplain.engine.assignment import Part
     from jaxplain.engine.stop import Stop
 
@@ -69,8 +71,13 @@ def worker_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def part_of(arguments: argparse.Namespace, stop: "Stop") -> "Part":
+def part_of(arguments: argparse.Namespace, stop: "Stop", processes: "Processes | None" = None) -> "Part":
     """Return how this process takes part.
+
+    Args:
+        arguments: The options of ``worker_options``.
+        stop: A wish to end.
+        processes: Those of an SPMD job, which decide which worker this is.
 
     Raises:
         InputError: There is no such worker.
@@ -78,4 +85,6 @@ def part_of(arguments: argparse.Namespace, stop: "Stop") -> "Part":
     from jaxplain.cli.rank import worker_of
     from jaxplain.engine.assignment import Part
 
+    if processes is not None:
+        return Part(processes.worker, arguments.steal, stop=stop, meet=partial(processes.meet, stop))
     return Part(worker_of(arguments.worker, os.environ), arguments.steal, stop=stop)

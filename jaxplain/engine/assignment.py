@@ -26,12 +26,15 @@ class Part:
         steal: Whether it goes on to the shards of others, and waits for those that they hold, until all are done.
         leases: Its leases; None where nobody else can work on the store.
         stop: A wish to end soon.
+        meet: Waits until all workers have come so far and tells whether they have; None where they do not know of each
+            other.
     """
 
     worker: Worker = field(default_factory=Worker)
     steal: bool = False
     leases: Leases | None = None
     stop: Stop = field(default_factory=Stop)
+    meet: Callable[[], bool] | None = None
 
 
 @dataclass
