@@ -142,8 +142,8 @@ class PlanSection:
         store: How maps are kept: "float16" with a scale per map, "float32", or "none".
         together: Whether methods without samples share one program with the clean pass.
         devices: How many of the local devices share out a batch; all by default.
-        coarse: Whether maps that end in an upsampling (CAMs, rollouts) are stored without it, at the resolution of their
-            layer, and upsampled when they are read.
+        coarse: Whether maps that end in an upsampling (CAMs, rollouts) are stored without it, at the resolution of
+            their layer, and upsampled when they are read.
     """
 
     memory: str | int = "2GiB"
