@@ -20,6 +20,9 @@ AUTO = "auto"
 LONGEST = 20 * 86400.0
 """Seconds that one process waits for the others; as milliseconds they fit into 31 bits."""
 
+PAUSE = 0.1
+"""Seconds between two looks at the wish to end."""
+
 
 class Processes:
     """The processes of an SPMD job, as one of them sees them.
@@ -52,7 +55,8 @@ class Processes:
         # In a thread: a signal is handled between two of Python's instructions, and this wait is one.
         thread = threading.Thread(target=wait, name="jaxplain-meeting", daemon=True)
         thread.start()
-        stop.wait(LONGEST, until=lambda: not thread.is_alive())
+        while thread.is_alive() and not stop.asked:
+            thread.join(PAUSE)
         if failures:
             raise OSError(errno.ECONNABORTED, str(failures[0]), "another process of the job") from failures[0]
         self.together = self.together and not thread.is_alive()

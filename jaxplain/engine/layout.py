@@ -17,8 +17,8 @@ CHUNK_BYTES = 1 << 16
 """Largest inner chunk of several maps: reading a whole store of small maps is bound by the number of chunks."""
 CONVENTIONS = {
     "maps": "raw: signed, unscaled, channels kept; decoded value = value * scale, and where the array has the "
-    "attribute 'upsampling' that brought to its space: bilinear between the centers of the positions with the edge repeated, or "
-    "nearest",
+    "attribute 'upsampling' that brought to its space: bilinear between the centers of the positions with the edge "
+    "repeated, or nearest",
     "status": "0 ok, 1 unreadable, 2 NaN or Inf in pixels, 3 NaN or Inf in logits",
     "noise": "keyed by (seed, image id, sample number)",
 }
