@@ -39,8 +39,8 @@ class Batches:
             rows: Numbers of the images; missing ones, and those beyond the last image, repeat the last.
         """
         rows = np.minimum(rows[np.minimum(np.arange(self.size), len(rows) - 1)], len(self.images) - 1)
-        context = {name: of_images(value, rows) for name, value in self.arguments.context.items()}
         score, x = select_images(self.score, self.axes, rows), jax.device_put(self.images[rows])
+        context = {name: of_images(name, value, rows, x) for name, value in self.arguments.context.items()}
         if isinstance(self.score.target, Predicted):
             score = Score(score.model, clean_pass(score, x).target, score.extras)
         return score, x, self.words[rows], self.arguments._replace(context=context)

@@ -131,7 +131,8 @@ def _trial(step: Step, source: Source, watch: Watcher) -> float:
     step.compile(names, watch)
     for _ in range(2):
         began = time.perf_counter()
-        jax.block_until_ready(step.start(numbers, rows.image, rows.id, names))
+        own = step.own(numbers, rows.image, names)
+        jax.block_until_ready(step.start(numbers, rows.image, rows.id, names, own))
     return time.perf_counter() - began
 
 

@@ -27,7 +27,7 @@ from jaxplain.engine.plan import Plan
 from jaxplain.engine.rounds import warn_of_missed
 from jaxplain.engine.shard import Shard
 from jaxplain.engine.shard_rounds import Images, ShardRounds
-from jaxplain.engine.step import Begun, Result, Step, padded
+from jaxplain.engine.step import Begun, Own, Result, Step, padded
 from jaxplain.io.sources.base import Rows, Source
 from jaxplain.io.status import OK, REASONS
 
@@ -213,8 +213,9 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
             of = under_way[piece.shard.number]
             full = padded(rows, stream.plan.batch)
             numbers = np.minimum(piece.numbers[0] + np.arange(stream.plan.batch), piece.numbers[-1])
-            started = stream.step.start(numbers, full.image, full.id, piece.shard.names)
-            start(_Flight(of, partial(_collect, stream, of, piece, rows, *started)))
+            own = stream.step.own(numbers, full.image, piece.shard.names)
+            started = stream.step.start(numbers, full.image, full.id, piece.shard.names, own)
+            start(_Flight(of, partial(_collect, stream, of, piece, rows, own, *started)))
             while len(flying) > 1:
                 land()
         while flying:
@@ -224,7 +225,7 @@ def _stream(stream: _Stream, todo: list[Shard]) -> None:
 
 
 def _collect(
-    stream: _Stream, of: _UnderWay, piece: _Piece, rows: Rows, clean: Clean, results: Result, begun: Begun
+    stream: _Stream, of: _UnderWay, piece: _Piece, rows: Rows, own: Own, clean: Clean, results: Result, begun: Begun
 ) -> None:
     kept = len(piece.numbers)
     where = slice(piece.offset, piece.offset + kept)
@@ -238,7 +239,8 @@ def _collect(
         piece.shard.put_maps(where, results, good, stream.plan.store, stream.step.target_axes)
     for name, found in begun.items():
         prediction = np.asarray(clean.prediction)[:kept]
-        images = Images(piece.offset + np.arange(kept), rows.image, rows.id, rows.label, prediction, clean.target)
+        row = piece.offset + np.arange(kept)
+        images = Images(row, rows.image, rows.id, rows.label, prediction, clean.target, own[name])
         of.rounds.land(name, 0, images, found, good)
     of.read = of.read or piece.last
     stream.summary.images += kept

@@ -28,6 +28,7 @@ class Images(NamedTuple):
         label: Labels.
         prediction: Predicted classes.
         target: The resolved target.
+        own: What the method is given for each image.
         state: What the last round left.
     """
 
@@ -37,6 +38,7 @@ class Images(NamedTuple):
     label: np.ndarray
     prediction: np.ndarray
     target: Target
+    own: dict[str, PyTree]
     state: PyTree = None
 
 
@@ -99,7 +101,7 @@ class ShardRounds:
                 full = filled(images, self._plan.batch)
                 score = Score(self._step.score.model, full.target, self._step.score.extras)
                 x, words = jax.device_put((full.image, id_words(full.id)))
-                found = self._step.go_on(name, number, score, x, words, full.state)
+                found = self._step.go_on(name, number, score, x, words, full.own, full.state)
                 yield name, number, images, found
                 if rest:
                     break
