@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import overhead
 from benchmarks.ceiling import ceiling
+from benchmarks.record import keep
 from benchmarks.workloads import CASES, USUAL, Workload, forwards, gradients, method_program, network, spatial_layer
 from jaxplain._errors import InputError
 from jaxplain._registry import METHODS
@@ -94,3 +95,12 @@ def test_a_run_tells_what_it_found_and_what_does_not_fit():
 def test_the_ceiling_is_the_best_size():
     found = ceiling("float32", sizes=(8, 256), rounds=2)
     assert found["size"] == 256 and found["GFLOP/s"] > 0.1
+
+
+def test_rows_measured_before_stay_where_they_were_made_with_the_same_sizes(tmp_path):
+    settings = {"batch": 4, "size": 224, "samples": 4, "precision": "fast"}
+    assert overhead.rows_before(tmp_path, settings) == {}
+    keep("overhead", settings | {"rows": {"resnet18, gradient": 1}}, tmp_path)
+    assert overhead.rows_before(tmp_path, settings) == {"resnet18, gradient": 1}
+    with pytest.raises(SystemExit, match="leave --add out"):
+        overhead.rows_before(tmp_path, settings | {"batch": 8})
