@@ -140,6 +140,16 @@ def entries(segments: Segments, shape: tuple[int, ...]) -> Array:
     return jax.ops.segment_sum(jnp.full(labels.shape, per_label, jnp.float32), labels, segments.n)
 
 
+def present(segments: Segments) -> Array:
+    """Return which segments have a pixel, ``(n,)``: among maps of several images some may have fewer than n.
+
+    Example:
+        >>> present(Segments(jnp.array([0, 2, 2]), 4)).tolist()
+        [True, False, True, False]
+    """
+    return jnp.zeros(segments.n, bool).at[segments.labels.reshape(-1)].set(True)
+
+
 def show(x: Array, baseline: Array, coalition: Array, segments: Segments) -> Array:
     """Return the example with the segments of a coalition, and the baseline elsewhere.
 
