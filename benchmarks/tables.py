@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.equal_error.table import HEAD as EQUAL_ERROR
+from benchmarks.equal_error.table import rows as equal_error_rows
 from benchmarks.gpu.table import parts
 from benchmarks.overhead import AIM, counted
 from benchmarks.record import RESULTS
@@ -100,6 +102,11 @@ def smoothdiff(found: dict[str, Any]) -> str:
     return grid(head, rows, numbers=1)
 
 
+def equal_error(found: dict[str, Any]) -> str:
+    """Return what methods take to the same error."""
+    return grid(EQUAL_ERROR, equal_error_rows(found), numbers=2)
+
+
 def kernels(found: dict[str, Any]) -> str:
     """Return the kernels against XLA's own forms: times and their ratio."""
     kinds = ("forward", "backward", "loop")
@@ -164,6 +171,7 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "gradients": ("gradients", gradients),
     "prefix": ("prefix", prefix),
     "smoothdiff": ("smoothdiff", smoothdiff),
+    "equal_error": ("equal_error", equal_error),
     "kernels": ("kernels", kernels),
     "native": ("native", native),
     "against": ("against", against),
