@@ -64,6 +64,20 @@ def compile_time(found: dict[str, Any]) -> str:
     return grid(head, rows, numbers=1)
 
 
+def sampling_memory(found: dict[str, Any]) -> str:
+    """Return the memory of few samples beside that of many."""
+    rows = []
+    for name, row in found["rows"].items():
+        few, many, ratios = row["few"], row["many"], row["ratios"]
+        temporary = f"{few['temporary bytes'] / 1e3:.0f}, {many['temporary bytes'] / 1e3:.0f}"
+        peak = f"{few['peak bytes'] / 1e6:.0f}, {many['peak bytes'] / 1e6:.0f}"
+        met = "met" if max(ratios.values()) <= found["aim"] else "MISSED"
+        rows.append((name, temporary, f"{ratios['compiled']:.3f}", peak, f"{ratios['process']:.3f} {met}"))
+    few, many = (f"{n:,}" for n in found["samples"])
+    head = ("method", f"temporary KB, {few} and {many} samples", "ratio", "peak MB of the process", "ratio")
+    return grid(head, rows, numbers=1)
+
+
 def gradients(found: dict[str, Any]) -> str:
     """Return the rewritten gradients against plain ones."""
     rows = [
@@ -168,6 +182,7 @@ def gpu(found: dict[str, Any]) -> str:
 OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "overhead": ("overhead", overhead),
     "compile_time": ("compile_time", compile_time),
+    "sampling_memory": ("sampling_memory", sampling_memory),
     "gradients": ("gradients", gradients),
     "prefix": ("prefix", prefix),
     "smoothdiff": ("smoothdiff", smoothdiff),

@@ -183,7 +183,7 @@ class Workload:
         """Return the arguments of ``explain_batch`` and its program, with the chunk that the engine would choose."""
         x, score = self.images(), self.score(remembered(model))  # as the engine has it
         case = CASES[self.case]
-        given = _context(case.method, model, x.shape[1:], self.n_samples) | case.keywords(self.n_samples, self.size)
+        given = context_of(case.method, model, x.shape[1:], self.n_samples) | case.keywords(self.n_samples, self.size)
         program, arguments = prepare(case.method, given, x_shape=x.shape[1:], diagnosed=False)
         arguments = Arguments(*jax.tree.map(jnp.asarray, tuple(arguments)))  # on the device, as in a run's second step
         one = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
@@ -221,7 +221,7 @@ def spatial_layer(model: Model, shape: tuple[int, ...]) -> str | None:
     return names[-1] if names else None
 
 
-def _context(method: str, model: Model, shape: tuple[int, ...], n: int) -> dict[str, Any]:
+def context_of(method: str, model: Model, shape: tuple[int, ...], n: int) -> dict[str, Any]:
     """Return what the caller of a method must decide, but for the key and what the case names."""
     entry = find_method(method)
     given: dict[str, Callable[[], Any]] = {
