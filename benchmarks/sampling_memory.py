@@ -26,7 +26,7 @@ BACKGROUNDS = 16
 CASES = (
     *("smoothgrad", "smoothgrad_squared", "vargrad", "smoothdiff"),
     *("integrated_gradients", "expected_gradients", "blur_ig", "guided_ig", "idgi", "xrai"),
-    *("occlusion", "rise", "sobol", "hsic", "lime", "kernel_shap", "shapley_sampling"),
+    *("occlusion", "rise", "sobol", "hsic", "hsic, block", "lime", "kernel_shap", "shapley_sampling"),
     *("smooth(gradient)", "smooth(integrated_gradients)", "dropout(gradient)"),
 )
 
@@ -50,12 +50,13 @@ def compiled(case: str, samples: int, *, batch: int, size: int, chunk: int) -> t
     from jaxplain.engine.lift import id_words, prepare
 
     workload, model = Workload("small_cnn", case, batch, size), network("small_cnn", size)
-    wrapper, _, method = case.rstrip(")").rpartition("(")
+    wrapper, _, _ = case.rstrip(")").rpartition("(")
+    method = case if wrapper else KNOWN[case].method
     own = {f"{wrapper}.n_samples": samples} if wrapper else KNOWN[case].keywords(samples, size)
     x, score = workload.images(), workload.score(with_dropout(model) if wrapper == "dropout" else model)
     given = context_of(method, model, x.shape[1:], BACKGROUNDS) | own
-    program, known = prepare(case, given, x_shape=x.shape[1:], diagnosed=True)
-    key = jax.random.key(0) if "key" in find_method(case).context else None
+    program, known = prepare(method, given, x_shape=x.shape[1:], diagnosed=True)
+    key = jax.random.key(0) if "key" in find_method(method).context else None
     arguments = (score, x, jnp.asarray(id_words(np.arange(batch))), key, known)
     return method_program.lower(*arguments, program=program.with_chunk(chunk)).compile(), arguments
 

@@ -7,7 +7,7 @@ of a batch, and their gradients with and without the engine's speed rules. ``sma
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isqrt
+from math import gcd, isqrt
 from typing import Any, NamedTuple
 
 import jax
@@ -109,6 +109,7 @@ _FORMS = {
     "lime": Case("lime", lambda n: Passes(0, n + 1), lambda n, size: {"n_samples": n, **_segments(16, size)}),
     "rise": _sampled("rise", passes=lambda n: Passes(0, n)),
     "hsic": _sampled("hsic", passes=lambda n: Passes(0, n)),
+    "hsic, block": Case("hsic", lambda n: Passes(0, n), lambda n, size: {"n_samples": n, "block": gcd(n, 10)}),
     # Of every pair of masks: both, and the four mixed ones; and the clean score.
     "sobol": Case("sobol", lambda n: Passes(0, 6 * n + 1), lambda n, size: {"n_samples": n, "cells": (2, 2)}),
     # Of 16 segments: none and all, each alone and all but each, and n pairs of a coalition and its complement; sizes
