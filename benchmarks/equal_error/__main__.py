@@ -53,6 +53,7 @@ def measure(subject: Subject, parts: dict[str, tuple[int, dict[str, Any]]]) -> d
         else:
             found[part] = {"masks": masks.measure, "coalitions": coalitions.measure}[part](own, **settings)
         found["seconds"][part] = round(time.perf_counter() - began, 1)
+        print(f"{part}: {found['seconds'][part]} s", flush=True)
     return found
 
 
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found["not measured"][name] = str(error)
             continue
         seconds = round(time.perf_counter() - prepared, 1)
+        print(f"{name}: ready after {seconds} s", flush=True)
         found["networks"][name] = measure(subject, parts)
         found["networks"][name]["seconds"]["network"] = seconds
     found |= {"seconds": round(time.perf_counter() - began, 1), **facts()}
