@@ -25,6 +25,7 @@ from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.segments import Segments, grid_segments
 from jaxplain.core.targets import Logit
+from jaxplain.engine.lift import in_fast_forms
 from jaxplain.methods import kernel_shap, shapley_exact, shapley_sampling
 
 GRID = (3, 4)
@@ -96,7 +97,7 @@ def tabulated(model: Model, images: jax.Array, labels: jax.Array, baseline: jax.
     """Return the scores ``(images, coalitions)`` of all coalitions; bit i says whether segment i is shown."""
 
     def one(image: Any) -> jax.Array:
-        game = game_of(Score(model, Logit(image[1])), image[0], baseline, _segments(image[0].shape))
+        game = game_of(in_fast_forms(Score(model, Logit(image[1]))), image[0], baseline, _segments(image[0].shape))
         bits = jnp.arange(PLAYERS, dtype=jnp.int32)
         return collected(lambda number: game((number >> bits) & 1 == 1), 2**PLAYERS, BATCH)
 
@@ -118,7 +119,10 @@ def seconds_per_evaluation(subject: Subject, name: str, *, about: int = 256) -> 
     function = {"kernel_shap": partial(kernel_shap, whole=False), "shapley_sampling": shapley_sampling}[method]
 
     def one(model: Model, x: jax.Array, label: jax.Array) -> jax.Array:
-        f, where = Score(model, Logit(label)), {"segments": _segments(x.shape), "baseline": subject.baseline}
+        f, where = (
+            in_fast_forms(Score(model, Logit(label))),
+            {"segments": _segments(x.shape), "baseline": subject.baseline},
+        )
         return function(f, x, key=jax.random.key(0), n_samples=n, **where, **knobs)
 
     program = (

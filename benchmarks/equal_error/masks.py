@@ -27,6 +27,7 @@ from benchmarks.record import rounded
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Prob
+from jaxplain.engine.lift import in_fast_forms
 from jaxplain.methods import hsic_with_diagnostics
 
 CELLS = (7, 7)
@@ -152,7 +153,7 @@ def _hsic(subject: Subject, keys: jax.Array, n: int) -> Run:
     def one(model: Model, image: Any, key: jax.Array) -> Any:
         f, x = _score(model, image)
         knobs = {"n_samples": n, "cells": CELLS, "chunk": at_once}
-        return hsic_with_diagnostics(f, x, key=key, baseline=subject.baseline, **knobs)
+        return hsic_with_diagnostics(in_fast_forms(f), x, key=key, baseline=subject.baseline, **knobs)
 
     images = (subject.images, subject.labels)
     of_all = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))

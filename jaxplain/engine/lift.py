@@ -218,7 +218,9 @@ def clean_pass(score: Score, x: Array) -> Clean:
         The resolved target; the predicted class per image, or -1 where the output is no vector; the scores
         ``(batch, *t)``; and whether all pixels, and all outputs, of each image are finite.
     """
-    outputs = jax.vmap(lambda one, extras: output_of(score.model, one, *extras))(x, score.extras)
+    outputs = jax.vmap(lambda one, extras: in_fast_forms(lambda one: output_of(score.model, one, *extras))(one))(
+        x, score.extras
+    )
     target = score.target.resolve(outputs) if isinstance(score.target, Predicted) else score.target
     values = jax.vmap(lambda target, output: target(output))(target, outputs)
     leaves = jax.tree.leaves(outputs)
