@@ -322,7 +322,7 @@ PAIRS = (
             "n_samples": max(1, samples // 2 - prod(PLAYERS) - 1),
             "whole": False,
         },
-        cost="windows",
+        cost="coalitions",
         differs="coalitions drawn by chance: equal up to the sampling errors of both",
         inner=True,
     ),
