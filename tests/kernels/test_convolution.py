@@ -64,6 +64,15 @@ def test_no_kernel_is_larger_than_what_it_reads(strides):
         assert all(read[a] >= weights[b] for a, b in zip(numbers.lhs_spec[2:], numbers.rhs_spec[2:], strict=True))
 
 
+def test_a_cotangent_of_patches_is_not_spread_in_memory():
+    """Between 14 x 14 patches of 16 x 16 there are 255 zeros to each value."""
+    case = ((1, 224, 224, 3), (16, 16, 3, 384), {"padding": "VALID", "window_strides": (16, 16)})
+    x, kernel = (jax.ShapeDtypeStruct(size, jnp.float32) for size in case[:2])
+    spec = plain_and_spec(case)[1]
+    traced = jax.make_jaxpr(jax.grad(lambda x, kernel: jnp.sum(convolve(x, kernel, spec) ** 2)))(x, kernel)
+    assert max(out.aval.size for equation in traced.eqns for out in equation.outvars) <= 2 * 224 * 224 * 3
+
+
 def test_bfloat16_keeps_its_dtype():
     plain, spec = plain_and_spec(SMALL["stem"])
     x, kernel = (jnp.ones(size, jnp.bfloat16) for size in SMALL["stem"][:2])

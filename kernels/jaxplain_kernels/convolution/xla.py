@@ -49,7 +49,9 @@ def in_room(x: Array, kernel: Array, **settings: Any) -> Array:
     sizes = [x.shape[axis] for axis in numbers.lhs_spec[2:]]
     widths = [kernel.shape[axis] for axis in numbers.rhs_spec[2:]]
     reach = [by * (width - 1) for width, by in zip(widths, settings["rhs_dilation"], strict=True)]
-    if any(0 < size <= most for size, most in zip(sizes, reach, strict=True)):
+    # Spread far by the dilation, as from the patches of a ViT, the input would fill the memory.
+    small = all((size - 1) * step <= 2 * most for size, step, most in zip(sizes, dilation, reach, strict=True))
+    if small and any(0 < size <= most for size, most in zip(sizes, reach, strict=True)):
         pads = [(0, 0, 0)] * x.ndim
         for axis, (low, high), step in zip(numbers.lhs_spec[2:], padding, dilation, strict=True):
             pads[axis] = (max(low, 0), max(high, 0), step - 1)
