@@ -15,7 +15,6 @@ Aim: at least 0.95 of the bare passes with rules, met when the interval of the m
 """
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import jax
 
 from benchmarks.ceiling import ceiling, precision_of
-from benchmarks.record import RESULTS, device_folder, facts, keep, rounded
+from benchmarks.record import RESULTS, device_folder, facts, keep, last, rounded
 from benchmarks.timing import PAIRS, Compiled, cell, compiled, interleaved, verdict, with_interval
 from benchmarks.workloads import CASES, USUAL, Passes, Workload, forwards, gradients, method_program, network
 from jaxplain._errors import InputError
@@ -160,11 +159,11 @@ def rows_before(results: Path, settings: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SystemExit: It was made with others.
     """
-    place = device_folder(results) / "overhead.json"
-    last = json.loads(place.read_text()) if place.exists() else settings | {"rows": {}}
-    if any(last[name] != value for name, value in settings.items()):
+    before = last("overhead", results) or settings | {"rows": {}}
+    if any(before[name] != value for name, value in settings.items()):
+        place = device_folder(results) / "overhead.json"
         raise SystemExit(f"{place}: made with other settings than {settings}; leave --add out to begin a new record.")
-    return dict(last["rows"])
+    return dict(before["rows"])
 
 
 def main() -> None:

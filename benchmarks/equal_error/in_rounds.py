@@ -11,7 +11,6 @@ from benchmarks.equal_error.reaching import timed
 from jaxplain._registry import find_method
 from jaxplain._typing import ScoreFn
 from jaxplain.core.estimate import next_round
-from jaxplain.engine.lift import in_fast_forms
 
 
 class Taken(NamedTuple):
@@ -55,7 +54,7 @@ def taken(
 
     def one(model: Any, image: Any, key: jax.Array, state: Any, begin: jax.Array, end: jax.Array) -> Any:
         f, x = score_of(model, image)
-        found = next_round(form(in_fast_forms(f), x, key=key, **words), state, begin, end, chunk=chunk)
+        found = next_round(form(f, x, key=key, **words), state, begin, end, chunk=chunk)
         return found.map, found.figures["stderr"], found.state
 
     def all_of_them(model: Any, images: Any, keys: jax.Array, state: Any, begin: jax.Array, end: jax.Array) -> Any:

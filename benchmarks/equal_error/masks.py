@@ -24,6 +24,7 @@ from benchmarks.equal_error.in_rounds import taken
 from benchmarks.equal_error.reaching import crossing, distance, ratio, root_mean_square, summary, timed
 from benchmarks.equal_error.subjects import Subject
 from benchmarks.record import rounded
+from jaxplain._typing import ScoreFn
 from jaxplain.core.model import Model
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Prob
@@ -142,8 +143,8 @@ def _runs(subject: Subject, name: str, keys: jax.Array, counts: list[int]) -> li
     ]
 
 
-def _score(model: Model, image: Any) -> tuple[Score, jax.Array]:
-    return Score(model, Prob(image[1])), image[0]
+def _score(model: Model, image: Any) -> tuple[ScoreFn, jax.Array]:
+    return in_fast_forms(Score(model, Prob(image[1]))), image[0]
 
 
 def _hsic(subject: Subject, keys: jax.Array, n: int) -> Run:
@@ -153,7 +154,7 @@ def _hsic(subject: Subject, keys: jax.Array, n: int) -> Run:
     def one(model: Model, image: Any, key: jax.Array) -> Any:
         f, x = _score(model, image)
         knobs = {"n_samples": n, "cells": CELLS, "chunk": at_once}
-        return hsic_with_diagnostics(in_fast_forms(f), x, key=key, baseline=subject.baseline, **knobs)
+        return hsic_with_diagnostics(f, x, key=key, baseline=subject.baseline, **knobs)
 
     images = (subject.images, subject.labels)
     of_all = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))

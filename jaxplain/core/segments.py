@@ -220,10 +220,10 @@ def _count(where: str, maps: np.ndarray) -> int:
     else:
         # Of more numbers than pixels some are missing among the first; so wild numbers need no memory.
         looked_at = min(n, flat.shape[1] + MOST_NAMED)
-        present = np.zeros((len(flat), looked_at), bool)
-        for row, numbers in zip(present, flat, strict=True):
+        seen = np.zeros((len(flat), looked_at), bool)
+        for row, numbers in zip(seen, flat, strict=True):
             row[numbers[numbers < looked_at]] = True
-        missing = ~present & (np.arange(looked_at) < own[:, None])
+        missing = ~seen & (np.arange(looked_at) < own[:, None])
         gaps = np.flatnonzero(missing.any(axis=1))
         if not len(gaps):
             return n
