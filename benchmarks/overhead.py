@@ -23,7 +23,7 @@ from typing import Any
 import jax
 
 from benchmarks.ceiling import ceiling, precision_of
-from benchmarks.record import RESULTS, facts, keep, rounded
+from benchmarks.record import RESULTS, device_folder, facts, keep, last, rounded
 from benchmarks.timing import PAIRS, Compiled, cell, compiled, interleaved, verdict, with_interval
 from benchmarks.workloads import CASES, USUAL, Passes, Workload, forwards, gradients, method_program, network
 from jaxplain._errors import InputError
@@ -82,6 +82,7 @@ def measure(
     done = 1e-9 * operations / timings.median("method")
     return {
         "passes": passes._asdict(),
+        "commit": facts()["commit"],
         "images per second": with_interval([workload.batch / one for one in seconds["method"]]),
         "ratio": ratio("gradient with rules" if "gradient with rules" in bare else "gradient"),
         "ratio, without rules": ratio("gradient"),
@@ -152,6 +153,19 @@ def counted(passes: dict[str, int]) -> str:
     return "+".join(f"{number}{kind[0]}" for kind, number in passes.items() if number)
 
 
+def rows_before(results: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows of the last record, if it was made with these settings.
+
+    Raises:
+        SystemExit: It was made with others.
+    """
+    before = last("overhead", results) or settings | {"rows": {}}
+    if any(before[name] != value for name, value in settings.items()):
+        place = device_folder(results) / "overhead.json"
+        raise SystemExit(f"{place}: made with other settings than {settings}; leave --add out to begin a new record.")
+    return dict(before["rows"])
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,9 +176,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16, help="samples, steps or windows of methods that have them")
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--precision", choices=("exact", "fast", "bf16"), default="fast")
+    parser.add_argument("--add", action="store_true", help="keep the record's other rows, where made with these sizes")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
     chosen = parser.parse_args()
     settings = {"batch": chosen.batch, "size": chosen.size, "samples": chosen.samples}
+    before = rows_before(chosen.results, settings | {"precision": chosen.precision}) if chosen.add else {}
 
     def shape(workload: Workload) -> Workload:
         return Workload(workload.network, workload.case, chosen.batch, chosen.size, chosen.samples)
@@ -177,6 +193,7 @@ def main() -> None:
         precision=chosen.precision,
         tell=partial(print, flush=True),
     )
+    found["rows"] = before | found["rows"]
     print(f"written to {keep('overhead', {**facts(), **settings, **found}, chosen.results)}")
 
 

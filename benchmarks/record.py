@@ -40,6 +40,12 @@ def keep(name: str, found: dict[str, Any], results: Path = RESULTS) -> Path:
     return write(device_folder(results) / f"{name}.json", found)
 
 
+def last(name: str, results: Path = RESULTS) -> dict[str, Any]:
+    """Return the present device's last record of a name; empty if there is none."""
+    place = device_folder(results) / f"{name}.json"
+    return dict(json.loads(place.read_text())) if place.exists() else {}
+
+
 def write(place: Path, found: dict[str, Any]) -> Path:
     """Write a result at a place, and return it."""
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.capacity import DEVICES, IMAGES, METHODS, STAGES, cluster_of, costs_of, enough, needs
+from benchmarks.equal_error.table import HEAD as EQUAL_ERROR
+from benchmarks.equal_error.table import rows as equal_error_rows
 from benchmarks.gpu.table import parts
 from benchmarks.overhead import AIM, counted
 from benchmarks.record import RESULTS
@@ -64,6 +66,20 @@ def compile_time(found: dict[str, Any]) -> str:
     return grid(head, rows, numbers=1)
 
 
+def sampling_memory(found: dict[str, Any]) -> str:
+    """Return the memory of few samples beside that of many."""
+    rows = []
+    for name, row in found["rows"].items():
+        few, many, ratios = row["few"], row["many"], row["ratios"]
+        temporary = f"{few['temporary bytes'] / 1e3:.0f}, {many['temporary bytes'] / 1e3:.0f}"
+        peak = f"{few['peak bytes'] / 1e6:.0f}, {many['peak bytes'] / 1e6:.0f}"
+        met = "met" if max(ratios.values()) <= found["aim"] else "MISSED"
+        rows.append((name, temporary, f"{ratios['compiled']:.3f}", peak, f"{ratios['process']:.3f} {met}"))
+    few, many = (f"{n:,}" for n in found["samples"])
+    head = ("method", f"temporary KB, {few} and {many} samples", "ratio", "peak MB of the process", "ratio")
+    return grid(head, rows, numbers=1)
+
+
 def gradients(found: dict[str, Any]) -> str:
     """Return the rewritten gradients against plain ones."""
     rows = [
@@ -100,6 +116,11 @@ def smoothdiff(found: dict[str, Any]) -> str:
             rows.append((f"{network}: {name}", *(f"{figure:.3f}" for figure in figures), seconds, passes))
     head = ("network: method, samples", "cosine", "relative L2", "s per image", "forward + backward passes")
     return grid(head, rows, numbers=1)
+
+
+def equal_error(found: dict[str, Any]) -> str:
+    """Return what methods take to the same error."""
+    return grid(EQUAL_ERROR, equal_error_rows(found), numbers=2)
 
 
 def kernels(found: dict[str, Any]) -> str:
@@ -234,9 +255,11 @@ def gpu(found: dict[str, Any]) -> str:
 OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "overhead": ("overhead", overhead),
     "compile_time": ("compile_time", compile_time),
+    "sampling_memory": ("sampling_memory", sampling_memory),
     "gradients": ("gradients", gradients),
     "prefix": ("prefix", prefix),
     "smoothdiff": ("smoothdiff", smoothdiff),
+    "equal_error": ("equal_error", equal_error),
     "kernels": ("kernels", kernels),
     "native": ("native", native),
     "against": ("against", against),

@@ -7,7 +7,7 @@ of a batch, and their gradients with and without the engine's speed rules. ``sma
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isqrt
+from math import gcd, isqrt
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ import jaxplain
 from jaxplain._registry import METHODS, find_method
 from jaxplain.core.model import Model, remembered
 from jaxplain.core.score import Score
+from jaxplain.core.segments import grid_segments
 from jaxplain.core.targets import Logit
 from jaxplain.engine.lift import Arguments, Program, explain_batch, id_words, prepare, select_images
 from jaxplain.engine.plan import choose_tile
@@ -65,7 +66,12 @@ def _windows(n: int, size: int) -> dict[str, Any]:
 
 
 def _segments(n: int, size: int) -> dict[str, Any]:
-    return {"segments": np.arange(size * size).reshape(size, size) * n // size**2}
+    return {"segments": grid_segments((size, size), (isqrt(n), isqrt(n)))}
+
+
+def _segmentations(size: int) -> dict[str, Any]:
+    """Return three scales, as XRAI's own segmentations are several: 4, 16 and 64 cells."""
+    return {"segmentations": np.stack([_segments(n, size)["segments"] for n in (4, 16, 64)])}
 
 
 _FORMS = {
@@ -96,13 +102,30 @@ _FORMS = {
     "guided_grad_cam": Case("guided_grad_cam", lambda n: Passes(1, 1)),
     "score_cam": Case("score_cam", None),
     "ablation_cam": Case("ablation_cam", None),
-    "occlusion": Case("occlusion", lambda n: Passes(0, n + 1), _windows),
-    "feature_ablation": Case("feature_ablation", lambda n: Passes(0, n + 1), _segments),
+    # Windows and cells are as many along both axes: the largest square up to n.
+    "occlusion": Case("occlusion", lambda n: Passes(0, isqrt(n) ** 2 + 1), _windows),
+    "feature_ablation": Case("feature_ablation", lambda n: Passes(0, isqrt(n) ** 2 + 1), _segments),
+    # n masks, the full one among them, and the clean score, by which the fit is judged.
     "lime": Case("lime", lambda n: Passes(0, n + 1), lambda n, size: {"n_samples": n, **_segments(16, size)}),
     "rise": _sampled("rise", passes=lambda n: Passes(0, n)),
     "hsic": _sampled("hsic", passes=lambda n: Passes(0, n)),
+    "hsic, block": Case("hsic", lambda n: Passes(0, n), lambda n, size: {"n_samples": n, "block": gcd(n, 10)}),
     # Of every pair of masks: both, and the four mixed ones; and the clean score.
     "sobol": Case("sobol", lambda n: Passes(0, 6 * n + 1), lambda n, size: {"n_samples": n, "cells": (2, 2)}),
+    # Of 16 segments: none and all, each alone and all but each, and n pairs of a coalition and its complement; sizes
+    # that are evaluated whole are taken from these pairs.
+    "kernel_shap": Case(
+        "kernel_shap", lambda n: Passes(0, 2 * n + 34), lambda n, size: {"n_samples": n, **_segments(16, size)}
+    ),
+    # Of 4 segments: the three coalitions between none and all, in an order and in its reverse; none and all once.
+    "shapley_sampling": Case(
+        "shapley_sampling", lambda n: Passes(0, 6 * n + 2), lambda n, size: {"n_samples": n, **_segments(4, size)}
+    ),
+    # Trees and enumerations have no samples: 12 coalitions of a balanced tree of 4 segments, all 16 coalitions of 4.
+    "partition_shap": Case("partition_shap", lambda n: Passes(0, 12), lambda n, size: _segments(4, size)),
+    "shapley_exact": Case("shapley_exact", lambda n: Passes(0, 16), lambda n, size: _segments(4, size)),
+    # n steps from black and n from white.
+    "xrai": Case("xrai", lambda n: Passes(2 * n), lambda n, size: {"n_steps": n, **_segmentations(size)}),
 }
 _NAMED = {case.method for case in _FORMS.values()}
 CASES = _FORMS | {name: Case(name) for name in sorted(METHODS) if name not in _NAMED}
@@ -161,7 +184,7 @@ class Workload:
         """Return the arguments of ``explain_batch`` and its program, with the chunk that the engine would choose."""
         x, score = self.images(), self.score(remembered(model))  # as the engine has it
         case = CASES[self.case]
-        given = _context(case.method, model, x.shape[1:], self.n_samples) | case.keywords(self.n_samples, self.size)
+        given = context_of(case.method, model, x.shape[1:], self.n_samples) | case.keywords(self.n_samples, self.size)
         program, arguments = prepare(case.method, given, x_shape=x.shape[1:], diagnosed=False)
         arguments = Arguments(*jax.tree.map(jnp.asarray, tuple(arguments)))  # on the device, as in a run's second step
         one = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
@@ -199,7 +222,7 @@ def spatial_layer(model: Model, shape: tuple[int, ...]) -> str | None:
     return names[-1] if names else None
 
 
-def _context(method: str, model: Model, shape: tuple[int, ...], n: int) -> dict[str, Any]:
+def context_of(method: str, model: Model, shape: tuple[int, ...], n: int) -> dict[str, Any]:
     """Return what the caller of a method must decide, but for the key and what the case names."""
     entry = find_method(method)
     given: dict[str, Callable[[], Any]] = {

@@ -124,8 +124,9 @@ class Wrapper:
         return entry
 
     def _rounds(self, method: Entry, context: tuple[str, ...], estimate: Callable[..., Any]) -> Rounds | None:
-        """Return how samples are taken in rounds: of methods without samples of their own, which evaluate f once."""
-        if not self.sampled or "n_samples" not in self.entry.knobs or "chunk" in method.knobs:
+        """Return how samples are taken in rounds: of methods that evaluate f once, as the budget takes them to do."""
+        loops = {"chunk", "n_steps"} & method.knobs.keys() or "(" in method.name  # a wrapped one is an ensemble's
+        if not self.sampled or "n_samples" not in self.entry.knobs or loops:
             return None
         word = self.entry.name
         count = f"{word}.n_samples"

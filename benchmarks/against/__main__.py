@@ -14,7 +14,6 @@ by ``--only-missing``; a full one takes hours.
 import argparse
 import contextlib
 import io
-import json
 import logging
 import warnings
 from dataclasses import asdict
@@ -101,15 +100,9 @@ def record_name() -> str:
     return "against_native" if native_library() else "against"
 
 
-def kept(results: Path) -> dict[str, Any]:
-    """Return the record so far."""
-    place = record.device_folder(results) / f"{record_name()}.json"
-    return json.loads(place.read_text()) if place.exists() else {}
-
-
 def run(networks: list[str], pairs: list[Pair], chosen: argparse.Namespace, results: Path) -> None:
     """Measure the cells, print each and keep the record after it."""
-    found = kept(results)
+    found = record.last(record_name(), results)
     setting = Setting(chosen.device, chosen.dtype, chosen.compile)
     precision = "bf16" if chosen.dtype == "bfloat16" else "fast"
     head = f"{'network':9} {'peer/method':38} {'ours s':>8} {'peer s':>8}  {'ratio':20} {'aim':6}"

@@ -318,10 +318,11 @@ PAIRS = (
         lambda subject, samples: {
             **_zero(subject, samples),
             "segments": _players(subject),
-            "n_samples": max(2, samples - 2 * prod(PLAYERS)),
+            # Pairs, besides the two ends and, of each player, with it alone and without it alone.
+            "n_samples": max(1, samples // 2 - prod(PLAYERS) - 1),
             "whole": False,
         },
-        cost="windows",
+        cost="coalitions",
         differs="coalitions drawn by chance: equal up to the sampling errors of both",
         inner=True,
     ),

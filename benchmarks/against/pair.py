@@ -44,6 +44,10 @@ class Work:
 Keywords = Callable[[Subject, int], dict[str, Any]]
 
 
+FEWEST_COALITIONS = 16
+"""Of six players: nobody and everybody, each alone and each left out, and a pair besides."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """One method in both libraries.
@@ -55,7 +59,8 @@ class Pair:
         open_peer: Makes the peer's side for a number of samples.
         keywords: jaxplain's keywords for a subject and a number of samples.
         variant: Tells several pairs of one method apart, such as LRP's composites.
-        cost: "gradient" and "relevance" are one pass per image, "samples" are gradients, "windows" forward passes.
+        cost: "gradient" and "relevance" are one pass per image, "samples" are gradients, "windows" forward passes,
+            "coalitions" too, of which there must be some more.
         serves: Which networks it is for.
         differs: The peer's convention where it is another one and cannot be mapped, so that maps are not expected to
             agree; or empty.
@@ -72,7 +77,7 @@ class Pair:
     open_peer: Callable[[int], Open]
     keywords: Keywords = lambda subject, samples: {}
     variant: str = ""
-    cost: Literal["gradient", "relevance", "samples", "windows"] = "gradient"
+    cost: Literal["gradient", "relevance", "samples", "windows", "coalitions"] = "gradient"
     serves: Callable[[Subject], bool] = lambda subject: True
     differs: str = ""
     mapped: str = ""
@@ -97,6 +102,8 @@ class Pair:
             return Work(1, max(2, gradients))
         if self.cost == "windows":
             return Work(1, max(4, 2 * gradients))
+        if self.cost == "coalitions":
+            return Work(1, max(FEWEST_COALITIONS, 2 * gradients))
         return Work(max(1, gradients // (1 if self.cost == "gradient" else 3)), 0)
 
     def ours(self, subject: Subject, samples: int, *, precision: str = "fast") -> Callable[[], np.ndarray]:

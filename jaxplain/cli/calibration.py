@@ -77,7 +77,7 @@ def calibrate_job(file: JobFile, name: str | None, *, n_steps: int | None, n_ima
     try:
         model, n_outputs = network_of(file, source)
         target = build_target(file.target, source, n_outputs, file.where)
-        (explanation,) = build_explanations([section], source.shape, file.folder, file.where)
+        (explanation,) = build_explanations([section], source, file)
         groups = _groups(source, n_images, file.where)
     finally:
         source.close()

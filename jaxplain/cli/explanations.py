@@ -1,52 +1,52 @@
 """The methods of a job as the engine takes them: knobs checked, baselines made, and both as JSON values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxplain._errors import InputError
 from jaxplain._registry import Entry, find_method
+from jaxplain.cli.backgrounds import read_background
 from jaxplain.cli.baselines import read_baseline
+from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.nodes import read_nodes
 from jaxplain.cli.sections import MethodSection
 from jaxplain.cli.segmentations import read_segmentations
 from jaxplain.cli.segments import read_segments
 from jaxplain.engine.job import Explanation
 from jaxplain.engine.rounds import round_keywords
+from jaxplain.io.sources.base import Source
 
 
-def build_explanations(
-    sections: Iterable[MethodSection], shape: tuple[int, ...], folder: Path, where: str
-) -> tuple[Explanation, ...]:
+def build_explanations(sections: Iterable[MethodSection], source: Source, file: JobFile) -> tuple[Explanation, ...]:
     """Make the explanations of a job.
 
     Args:
         sections: The job's ``[methods.<name>]``.
-        shape: Shape of one image.
-        folder: The folder of the job file.
-        where: The job file, for messages.
+        source: The images.
+        file: The job file.
 
     Raises:
         InputError: An unknown or missing keyword, or a value out of range; the table is named.
     """
-    return tuple(_explanation(section, shape, folder, where) for section in sections)
+    return tuple(_explanation(section, source, file) for section in sections)
 
 
-def _explanation(section: MethodSection, shape: tuple[int, ...], folder: Path, where: str) -> Explanation:
-    entry, table = find_method(section.method), f"{where}: [methods.{section.name}]"
+def _explanation(section: MethodSection, source: Source, file: JobFile) -> Explanation:
+    entry, table = find_method(section.method), f"{file.where}: [methods.{section.name}]"
+    shape, folder = source.shape, file.folder
     keywords, spec = dict(section.keywords), dict[str, Any]()
     if "key" in keywords:
         raise InputError(f"{table} key: noise is keyed by the seed of the job; set seed at the top of the file.")
-    for name in set(keywords) & {"baseline", "background"} & set(entry.context):
-        keywords[name], spec[name] = read_baseline(keywords[name], shape, folder, f"{table} {name}")
-    if "segments" in keywords and "segments" in entry.context:
-        keywords["segments"], spec["segments"] = read_segments(keywords["segments"], shape, folder, f"{table} segments")
-    if "segmentations" in keywords and "segmentations" in entry.context:
-        found = read_segmentations(keywords["segmentations"], shape, folder, f"{table} segmentations")
-        keywords["segmentations"], spec["segmentations"] = found
+    if "baseline" in keywords and "baseline" in entry.context:
+        keywords["baseline"], spec["baseline"] = read_baseline(keywords["baseline"], shape, folder, f"{table} baseline")
+    if "background" in keywords and "background" in entry.context:
+        given, place = keywords["background"], f"{table} background"
+        keywords["background"], spec["background"] = read_background(given, shape, file, place)
+    for name in set(keywords) & {*_SEGMENTS} & set(entry.context):
+        keywords[name], spec[name] = _SEGMENTS[name](keywords[name], shape, len(source), folder, f"{table} {name}")
     if "nodes" in keywords and "nodes" in entry.context:
         keywords["nodes"], spec["nodes"] = read_nodes(keywords["nodes"], folder, f"{table} nodes")
         n_nodes = len(keywords["nodes"].positions)
@@ -86,12 +86,16 @@ def _for_files(entry: Entry, error: InputError) -> str:
     return str(error)
 
 
+_SEGMENTS: dict[str, Callable[..., Any]] = {"segments": read_segments, "segmentations": read_segmentations}
 _ADVICE = {
     "baseline": 'write a number, one per channel, "channel-mean", "blur", "noise", "noisy-linear" or a .npy file.',
+    "background": 'write the path of a .npy file of images, or {url = "npz://others.npz", limit = 50}.',
     "layer": "write a name that `jaxplain layers` lists for this job.",
     "composite": 'write the name of a composite, such as "epsilon_plus".',
-    "segments": "write {grid = [8, 8]} or the path of a .npy file of whole numbers.",
-    "segmentations": "write {grids = [[4, 4], [8, 8]]} or the path of a .npy file of whole numbers.",
+    "segments": "write {grid = [8, 8]}, the path of a .npy file of whole numbers, or "
+    "{slic = {n_segments = 50}, most = 64}.",
+    "segmentations": "write {grids = [[4, 4], [8, 8]]}, the path of a .npy file of whole numbers, or "
+    "{felzenszwalb = {scales = [50, 150]}, most = 200}.",
 }
 
 

@@ -211,6 +211,11 @@ class PepprSection:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise InputError(f"peppr.{name} = {value} must be at least {low}.")
+        kind = self.baseline.get("kind") if isinstance(self.baseline, Mapping) else self.baseline
+        if kind == "noisy-linear":
+            raise InputError(
+                "peppr.baseline: 'noisy-linear' depends on what is hidden, which no curve takes; write another."
+            )
         if not 0 < self.level < 1:
             raise InputError(f"peppr.level = {self.level} must lie between 0 and 1.")
         if isinstance(self.steps, int) and self.steps < 2:

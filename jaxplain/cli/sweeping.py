@@ -128,8 +128,6 @@ def _settings(built: Built) -> Settings:
         baseline = OF_THE_IMAGES[baseline]
     else:
         baseline, _ = read_baseline(baseline, built.source.shape, built.file.folder, where)
-        if getattr(baseline, "by_mask", False):
-            raise InputError(f"{where}: 'noisy-linear' depends on what is hidden, which no curve takes; write another.")
     return Settings(
         fractions=fractions,
         baseline=baseline,

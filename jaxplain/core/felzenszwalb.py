@@ -1,4 +1,4 @@
-"""Felzenszwalb's segmentation of an image at several scales, by scikit-image: what XRAI chooses from."""
+"""Felzenszwalb's segmentation of an image, by scikit-image: at several scales it is what XRAI chooses from."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,23 @@ from jaxplain.core.segmenters import numbered, scikit_image
 
 SCALES = (50.0, 100.0, 150.0, 250.0, 500.0, 1200.0)
 """Those of XRAI's authors, for images of 224 x 224 pixels."""
+
+
+def felzenszwalb(image: np.ndarray, *, scale: float = 100.0, sigma: float = 0.5, min_size: int = 50) -> np.ndarray:
+    """Segment an image at one scale; the defaults are those of scikit-image's gallery.
+
+    Args:
+        image, sigma, min_size: As in ``felzenszwalb_scales``.
+        scale: Preference for larger segments.
+
+    Returns:
+        Integers 0 to n - 1 of shape ``(height, width)``.
+
+    Raises:
+        InputError: scikit-image is not installed, or the image has another number of axes.
+    """
+    found: np.ndarray = felzenszwalb_scales(image, scales=(scale,), sigma=sigma, min_size=min_size)[0]
+    return found
 
 
 def felzenszwalb_scales(

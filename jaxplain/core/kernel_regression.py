@@ -142,21 +142,29 @@ def plan(n: int, n_draws: int, *, paired: bool, whole: bool = True) -> Plan:
 
 
 def regression(
-    game: Game, n: int, key: Array, chosen: Plan, weights: Array, *, paired: bool, chunk: int | None
+    game: Game, there: Array, key: Array, chosen: Plan, weights: Array, *, paired: bool, chunk: int | None
 ) -> Regression:
     """Evaluate what is not drawn, and say how the fit goes on.
 
     Args:
         game: The score of a coalition.
-        n: Number of players.
+        there: Booleans ``(n,)``: who may change the score at all. The values of the others are zero, and what the draws
+            gave them goes to the rest in equal parts: the nearest values with the same sum.
         key: Key of the image.
         chosen: The coalitions.
         weights: How often each player counts in the norm of the error, ``(n,)``.
         paired: Whether a drawn coalition comes with its complement.
         chunk: Coalitions evaluated together.
     """
+    n = len(there)
     empty, start = _of_outermost(game, n, chunk)
     weights, scale = weights.astype(start.dtype), 2 * sum(1 / size for size in range(1, n))
+
+    def of_those(values: Array) -> Array:
+        known = jnp.broadcast_to(there, values.shape)
+        lost = jnp.sum(jnp.where(known, 0, values), axis=-1, keepdims=True)
+        each = lost / jnp.sum(there, dtype=values.dtype)
+        return jnp.where(known, values + jnp.broadcast_to(each, values.shape), 0)
 
     def left(coalition: Array) -> Array:
         known = jnp.sum(jnp.where(jnp.broadcast_to(coalition, start.shape), start, 0), axis=-1)
@@ -177,13 +185,13 @@ def regression(
         size = sizes[jnp.searchsorted(bounds, jax.random.uniform(of_size, dtype=jnp.float32), side="right")]
         coalition = jax.random.permutation(of_members, jnp.arange(n, dtype=jnp.int32)) < size
         centered, found = _centered(coalition, start.dtype), (halved if paired else left)(coalition)
-        far = jnp.sum(weights * jnp.square(centered))
+        far = jnp.sum(weights * jnp.square(of_those(centered)))
         gram, own = outer(centered, centered), outer(found, centered)
         return Draws(gram, own, far * gram, far * own, far * jnp.square(found))
 
     def finish(draws: Draws, n_draws: Array | int) -> Fit:
         if not len(chosen.drawn):
-            return Fit(start + scale * product, jnp.zeros_like(empty))
+            return Fit(of_those(start + scale * product), jnp.zeros_like(empty))
         # Each size that is evaluated whole gives k M the same part, 1 / (n - 1) of I - 1/n; 1/n makes it invertible.
         part, average = (n - 1 - len(chosen.drawn)) / (n - 1), jnp.full((n, n), 1 / n, start.dtype)
         own = scale * chosen.share * draws.gram
@@ -191,8 +199,9 @@ def regression(
         right = scale * (product + chosen.share * draws.product)
         solved = jnp.linalg.solve(matrix, jnp.concatenate([right.reshape(-1, n).T, own], axis=1))
         correction, used = solved[:, :-n].T.reshape(right.shape), jnp.trace(solved[:, -n:])
-        variance = _variance(draws, correction, weights, jnp.asarray(n_draws, start.dtype), used)
-        return Fit(start + correction, (scale * chosen.share) ** 2 * variance)
+        bias = of_those(draws.product - jnp.matmul(correction, draws.gram, precision=EXACT))
+        variance = _variance(draws, correction, bias, weights, jnp.asarray(n_draws, start.dtype), used)
+        return Fit(of_those(start + correction), (scale * chosen.share) ** 2 * variance)
 
     return Regression(sample, finish)
 
@@ -225,14 +234,13 @@ def _of_whole(halved: Callable[[Array], Array], chosen: Plan, start: Array, chun
     return weighted_values(halved, member, len(coalitions), chunk=chunk)
 
 
-def _variance(draws: Draws, correction: Array, weights: Array, n_draws: Array, used: Array) -> Array:
+def _variance(draws: Draws, correction: Array, bias: Array, weights: Array, n_draws: Array, used: Array) -> Array:
     """Return the weighted trace of the covariance of the mean of ``c (what is left - c . correction)``, ``(*t)``.
 
     The fit has adapted to its own draws. ``used`` is how many of them that has cost, the trace of what maps them to
     their fit, and the residuals are raised as in generalized cross-validation (Craven and Wahba 1979,
     doi:10.1007/BF01404567): without that, few draws would seem to be almost exact.
     """
-    bias = draws.product - jnp.matmul(correction, draws.gram, precision=EXACT)
     square = jnp.sum(jnp.matmul(correction, draws.weighted_gram, precision=EXACT) * correction, axis=-1)
     square += draws.weighted_square - 2 * jnp.sum(correction * draws.weighted_product, axis=-1)
     spread = square - jnp.sum(jnp.broadcast_to(weights, bias.shape) * jnp.square(bias), axis=-1)

@@ -160,11 +160,12 @@ def reduce_over(fn: Callable[[Array], PyTree], n: int, how: Reducer, *, chunk: i
     # JAX remembers the trace of the inlined function, so the one for its shapes serves the loop as well.
     chunk_at = jax.jit(evaluate, inline=True)
 
-    def step(state: PyTree, first: Array) -> tuple[PyTree, None]:
-        return how.update(state, *chunk_at(first)), None
+    def step(carried: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], None]:
+        state, first = carried
+        return (how.update(state, *chunk_at(first)), first + size), None
 
     shapes, _ = jax.eval_shape(chunk_at, jnp.int32(0))
-    state, _ = lax.scan(step, _start(how, shapes), jnp.arange(n_chunks, dtype=jnp.int32) * size)
+    (state, _), _ = lax.scan(step, (_start(how, shapes), jnp.int32(0)), None, length=n_chunks)
     return how.result(state, n)
 
 

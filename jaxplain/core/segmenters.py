@@ -1,18 +1,84 @@
 """Superpixels: segment maps that follow an image's own edges, by scikit-image (the extra "scikit-image").
 
 A regular grid needs nothing of that: ``jaxplain.core.segments.grid_segments``. Maps are numbered 0 to n - 1, as methods
-take them. How many superpixels come out differs from image to image, so images that are explained together need maps of
-one number each, or one shared map.
+take them. How many superpixels come out differs from image to image; a ``Segmenter`` states the largest number that
+there may be, since it decides the program, and cuts each image when its turn comes.
 
 The image is scaled to 0 ... 1 by its smallest and largest value first, so that the settings mean the same for pixels of
 any range. Both functions are deterministic.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxplain._errors import InputError
+from jaxplain.core.regions import Segmentations
+from jaxplain.core.segments import Segments, segments_per_image
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """How each image is cut, in the place of ``segments=`` or ``segmentations=``.
+
+    Images with pixels that are not finite, which no method explains, are left in one piece.
+
+    Args:
+        cut: One image ``(*in)`` to integers from 0 on without gaps, of its shape without the channels; such as
+            ``functools.partial(slic, n_segments=50)``.
+        n: Most segments of an image; it decides the program. Those that an image lacks change nothing.
+        maps: How many maps ``cut`` returns, one after the other along a first axis; None for one map without it.
+    """
+
+    cut: Callable[[np.ndarray], np.ndarray]
+    n: int
+    maps: int | None = None
+
+    def of(self, where: str, numbers: np.ndarray, images: Any) -> Segments | Segmentations:
+        """Cut images.
+
+        Args:
+            where: Who asks, for messages.
+            numbers: The images' numbers; of images with one number only the first is looked at.
+            images: ``(batch, *in)``.
+
+        Raises:
+            InputError: An image has more than n segments, or what was cut is no map of it.
+        """
+        pixels, shape = np.asarray(images), self._shape(np.shape(images)[1:])
+        found: dict[int, np.ndarray] = {}
+        for number, image in zip(numbers.tolist(), pixels, strict=True):
+            if number not in found:
+                found[number] = self._map(f"{where} of image {number}", image, shape)
+        return self._kind(np.stack([found[number] for number in numbers.tolist()]), self.n)
+
+    def blank(self, batch: int, shape: tuple[int, ...]) -> Segments | Segmentations:
+        """Return shape and dtype of what ``of`` gives for a batch of examples of this shape."""
+        return self._kind(jax.ShapeDtypeStruct((batch, *self._shape(shape)), np.int32), self.n)
+
+    @property
+    def _kind(self) -> Any:
+        return Segments if self.maps is None else Segmentations
+
+    def _shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape[:-1] if self.maps is None else (self.maps, *shape[:-1])
+
+    def _map(self, where: str, image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if not np.isfinite(image).all():
+            return np.zeros(shape, np.int32)
+        labels = np.asarray(self.cut(image))
+        if labels.shape != shape:
+            raise InputError(f"{where}: the segmenter gave shape {labels.shape} instead of {shape}; mend it.")
+        found = segments_per_image(where, labels.reshape(-1, *image.shape[:-1]), image.shape)
+        if found.n > self.n:
+            raise InputError(
+                f"{where}: it is cut into {found.n} segments, more than the {self.n} that were said to be the most; "
+                "allow more, or ask for fewer and larger ones."
+            )
+        return labels.astype(np.int32)
 
 
 def slic(image: Any, *, n_segments: int = 100, compactness: float = 10.0, sigma: float = 0.0) -> np.ndarray:

@@ -22,7 +22,8 @@ MOST_NAMED = 8
 class Segments:
     """A map of segment numbers 0 to n - 1.
 
-    Made by hand it is taken as it is: a number without a pixel then is a segment that changes nothing.
+    Made by hand it is taken as it is: a number without a pixel then is a segment that changes nothing. So are the
+    numbers that an image lacks beside others with more segments.
 
     Args:
         labels: Integers, of the example's shape or without its last axis, the channels.
@@ -62,11 +63,11 @@ def as_segments(where: str, value: Any, shape: tuple[int, ...]) -> Segments:
 
 
 def segments_per_image(where: str, value: Any, shape: tuple[int, ...]) -> Segments:
-    """Check maps of equally many segments, one per image; they are counted together.
+    """Check maps of segments, one per image; n is that of the image with the most.
 
     Args:
         where: Who asks, for messages.
-        value: Segments, or an array of integers, with the images in front.
+        value: Segments, or an array of integers with the images in front, each map from 0 on without gaps.
         shape: Shape of one example.
 
     Raises:
@@ -74,7 +75,7 @@ def segments_per_image(where: str, value: Any, shape: tuple[int, ...]) -> Segmen
         InputTypeError: They are no array of integers, or are traced.
 
     Example:
-        >>> segments_per_image("here", np.array([[0, 0, 1], [0, 1, 1]]), (3,)).n
+        >>> segments_per_image("here", np.array([[0, 0, 0], [0, 1, 1]]), (3,)).n
         2
     """
     labels = _labels(where, value)
@@ -84,6 +85,12 @@ def segments_per_image(where: str, value: Any, shape: tuple[int, ...]) -> Segmen
         return value
     n = _count(where, labels)
     return Segments(labels.astype(np.int32), n)
+
+
+def is_per_image(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether there is a map for each image: the images are in front, and the whole is no map of one example."""
+    found = np.shape(value.labels if isinstance(value, Segments) else value)
+    return fits(found[1:], shape) and not fits(found, shape)
 
 
 def fits(found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
@@ -131,6 +138,16 @@ def entries(segments: Segments, shape: tuple[int, ...]) -> Array:
     labels = segments.labels.reshape(-1)
     per_label = int(np.prod(shape)) // max(1, labels.size)
     return jax.ops.segment_sum(jnp.full(labels.shape, per_label, jnp.float32), labels, segments.n)
+
+
+def present(segments: Segments) -> Array:
+    """Return which segments have a pixel, ``(n,)``: among maps of several images some may have fewer than n.
+
+    Example:
+        >>> present(Segments(jnp.array([0, 2, 2]), 4)).tolist()
+        [True, False, True, False]
+    """
+    return jnp.zeros(segments.n, bool).at[segments.labels.reshape(-1)].set(True)
 
 
 def show(x: Array, baseline: Array, coalition: Array, segments: Segments) -> Array:
@@ -194,25 +211,27 @@ def _labels(where: str, value: Any) -> Any:
 
 
 def _count(where: str, maps: np.ndarray) -> int:
-    """Return the number of segments of maps with one axis in front, in each of which all must occur."""
+    """Return the largest number of segments of maps with one axis in front, each of which must have no gaps."""
     flat = maps.reshape(len(maps), -1)
-    n = int(flat.max()) + 1
+    own = flat.max(axis=1).astype(np.int64) + 1
+    n = int(own.max())
     if flat.min() < 0:
         problem, first = f"negative numbers such as {flat.min()}", int(np.argmin(flat.min(axis=1)))
     else:
         # Of more numbers than pixels some are missing among the first; so wild numbers need no memory.
         looked_at = min(n, flat.shape[1] + MOST_NAMED)
-        present = np.zeros((len(flat), looked_at), bool)
-        for row, numbers in zip(present, flat, strict=True):
+        seen = np.zeros((len(flat), looked_at), bool)
+        for row, numbers in zip(seen, flat, strict=True):
             row[numbers[numbers < looked_at]] = True
-        gaps = np.flatnonzero(~present.all(axis=1))
+        missing = ~seen & (np.arange(looked_at) < own[:, None])
+        gaps = np.flatnonzero(missing.any(axis=1))
         if not len(gaps):
             return n
         first = int(gaps[0])
-        problem = f"no pixel of the numbers {np.flatnonzero(~present[first])[:MOST_NAMED].tolist()}"
+        problem = f"no pixel of the numbers {np.flatnonzero(missing[first])[:MOST_NAMED].tolist()}"
     raise InputError(
         f"{where}: segments must be numbered 0 to n - 1 without gaps, and "
-        + (f"those of image {first} have {problem}, n being {n}; " if len(maps) > 1 else f"these have {problem}; ")
+        + (f"those of image {first} have {problem}; " if len(maps) > 1 else f"these have {problem}; ")
         + "number them anew with np.unique(segments, return_inverse=True)"
         + (", or pass jaxplain.core.segments.Segments(labels, n) to allow it." if len(maps) > 1 else ".")
     )

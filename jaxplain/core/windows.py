@@ -62,13 +62,20 @@ class Windows:
 def check_windows(where: str, shape: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...]) -> None:
     """Refuse windows that exceed the axes, or strides that leave entries uncovered.
 
+    Args:
+        where: Who asks, for messages.
+        shape: Shape of one example.
+        window, stride: Sizes along each of its axes, or of those without the channels.
+
     Raises:
         InputError: With the sizes and the remedy.
     """
-    if len(window) != len(shape) or len(stride) != len(shape):
+    if len(window) not in (len(shape), max(1, len(shape) - 1)) or len(stride) != len(window):
         raise InputError(
-            f"{where}: window {window} and stride {stride} must have {len(shape)} entries, one per axis of {shape}."
+            f"{where}: window {window} and stride {stride} do not fit an input of {len(shape)} axes, {shape}; give "
+            f"both {len(shape)} numbers" + (f", or {len(shape) - 1} without the channels." if len(shape) > 1 else ".")
         )
+    shape = shape[: len(window)]
     if any(width < 1 or width > size for width, size in zip(window, shape, strict=True)):
         raise InputError(f"{where}: window {window} does not fit the input {shape}; pass sizes from 1 to the input's.")
     if any(step < 1 or step > width for step, width in zip(stride, window, strict=True)):

@@ -7,7 +7,7 @@ import numpy as np
 from jaxplain._typing import Array
 from jaxplain.core.score import Score
 from jaxplain.core.targets import Predicted
-from jaxplain.engine.context import of_images
+from jaxplain.engine.context import is_own, of_images
 from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.lift import Arguments, clean_pass, select_images
 
@@ -41,11 +41,13 @@ class Batches:
             rows: Numbers of the images; missing ones, and those beyond the last image, repeat the last.
         """
         rows = np.minimum(rows[np.minimum(np.arange(self.size), len(rows) - 1)], len(self.images) - 1)
-        chosen = select_images(self.score, self.axes, rows)
-        own = {name: of_images(value, rows) for name, value in self.arguments.context.items() if not callable(value)}
-        target, extras, x, words, own = self.devices.cut(
-            (chosen.target, chosen.extras, self.images[rows], self.words[rows], own)
-        )
+        chosen, images = select_images(self.score, self.axes, rows), self.images[rows]
+        own = {
+            name: of_images(name, value, rows, images)
+            for name, value in self.arguments.context.items()
+            if is_own(value)
+        }
+        target, extras, x, words, own = self.devices.cut((chosen.target, chosen.extras, images, self.words[rows], own))
         score = Score(chosen.model, target, extras)
         if isinstance(self.score.target, Predicted):
             score = Score(score.model, clean_pass(score, x, devices=self.devices).target, extras)

@@ -1,7 +1,7 @@
 """The context of a method, as the explaining program takes it: baselines, ranges, segments, backgrounds, composites.
 
-What differs from image to image is a pytree of arrays with the images in front; all else is a pytree that is called
-with each image and its key.
+What differs from image to image is a pytree of arrays with the images in front, or a segmenter that makes one of a
+batch's pixels on the host; all else is a pytree that is called with each image and its key.
 """
 
 from typing import Any
@@ -17,7 +17,8 @@ from jaxplain.core.backgrounds import check_background
 from jaxplain.core.baselines import Constant
 from jaxplain.core.nodes import check_nodes
 from jaxplain.core.regions import Segmentations, as_segmentations
-from jaxplain.core.segments import Segments, as_segments, fits, segments_per_image
+from jaxplain.core.segmenters import Segmenter
+from jaxplain.core.segments import Segments, as_segments, is_per_image, segments_per_image
 
 BASELINE_STREAM = np.uint32(0x6A78)
 """Folded into an image's key for a random baseline, apart from the sample numbers, which start at zero."""
@@ -33,13 +34,15 @@ def traced_context(where: str, name: str, value: Any, shape: tuple[int, ...]) ->
         shape: Shape of one example.
 
     Returns:
-        Arrays with one entry per image, or a pytree that ``resolved`` calls with each image.
+        Arrays with one entry per image, a segmenter, or a pytree that ``resolved`` calls with each image.
 
     Raises:
         InputError: Arrays that do not fit the examples.
     """
     if name == "composite":
         return Rulebook.of(value)
+    if isinstance(value, Segmenter):
+        return _segmenter(where, name, value)
     if name == "segments":
         return _segments(where, value, shape)
     if name == "segmentations":
@@ -77,8 +80,7 @@ def _segments(where: str, value: Any, shape: tuple[int, ...]) -> Any:
 
     A map that fits one example is shared, even where it might be read as one per image.
     """
-    found = np.shape(value.labels if isinstance(value, Segments) else value)
-    if fits(found[1:], shape) and not fits(found, shape):
+    if is_per_image(value, shape):
         return segments_per_image(where, value, shape)
     return Shared(as_segments(where, value, shape))
 
@@ -89,6 +91,15 @@ def _segmentations(where: str, value: Any, space: tuple[int, ...]) -> Any:
     if np.ndim(labels) == len(space) + 2:
         return as_segmentations(where, value, space, per_image=True)
     return Shared(as_segmentations(where, value, space))
+
+
+def _segmenter(where: str, name: str, value: Segmenter) -> Segmenter:
+    if name not in ("segments", "segmentations") or (name == "segments") != (value.maps is None):
+        raise InputError(
+            f"{where}: {name} cannot be a Segmenter with maps = {value.maps}; segments take one with maps = None, and "
+            "segmentations one that says how many maps it cuts."
+        )
+    return value
 
 
 @pytree
@@ -139,9 +150,39 @@ def resolved(value: Any, x: Array, key: Array | None) -> Any:
     return _for_example(value, x)
 
 
-def of_images(value: Any, rows: np.ndarray) -> Any:
-    """Return the entries of some images, of what differs from image to image."""
+def is_own(value: Any) -> bool:
+    """Whether a word of the context differs from image to image."""
+    return not callable(value)
+
+
+def of_images(name: str, value: Any, rows: np.ndarray, images: Any) -> Any:
+    """Return the entries of some images, of a word of the context that differs from image to image.
+
+    Args:
+        name: The word, for messages.
+        value: What ``traced_context`` returned.
+        rows: Numbers of the images.
+        images: Their pixels.
+
+    Raises:
+        InputError: A segmenter cuts an image into more segments than it may.
+    """
+    if isinstance(value, Segmenter):
+        return value.of(name, rows, images)
     return jax.tree.map(lambda leaf: leaf[rows], value)
+
+
+def shapes_of_batch(value: Any, batch: int, shape: tuple[int, ...]) -> Any:
+    """Return the shapes of a word of the context that differs from image to image, for a batch.
+
+    Args:
+        value: What ``traced_context`` returned.
+        batch: Images per step.
+        shape: Shape of one example.
+    """
+    if isinstance(value, Segmenter):
+        return value.blank(batch, shape)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), value)
 
 
 def check_length(where: str, context: dict[str, Any], n_images: int) -> None:
@@ -151,7 +192,7 @@ def check_length(where: str, context: dict[str, Any], n_images: int) -> None:
         InputError: With the word and the two numbers.
     """
     for name, value in context.items():
-        for leaf in () if callable(value) else jax.tree.leaves(value):
+        for leaf in jax.tree.leaves(value) if is_own(value) and not isinstance(value, Segmenter) else ():
             if len(leaf) != n_images:
                 raise InputError(
                     f"{where}: {name} has {len(leaf)} entries for {n_images} images; pass one for each, or one for all."

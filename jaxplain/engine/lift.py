@@ -23,7 +23,7 @@ from jaxplain.core.model import Model
 from jaxplain.core.sampling import image_key
 from jaxplain.core.score import Score, output_of
 from jaxplain.core.targets import Predicted, Target, batch_axes
-from jaxplain.engine.context import canonical, context_axes, resolved, traced_context
+from jaxplain.engine.context import canonical, context_axes, is_own, resolved, traced_context
 from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.graph.rewrite import with_fast_gradients
 
@@ -148,8 +148,8 @@ def over_images(
     """Call ``act(f, x, keywords, *per_image)`` for every image of a batch; the rest is that of ``explain_batch``."""
     entry = program.entry
     axes = {name: context_axes(value) for name, value in arguments.context.items()}
-    common = {name: value for name, value in arguments.context.items() if callable(value)}
-    apart = {name: value for name, value in arguments.context.items() if not callable(value)}
+    common = {name: value for name, value in arguments.context.items() if not is_own(value)}
+    apart = {name: value for name, value in arguments.context.items() if is_own(value)}
 
     def on_device(shared: PyTree, own: PyTree) -> PyTree:
         (model, key, knobs, common), (target, extras, x, ids, apart, per_image) = shared, own
@@ -179,7 +179,7 @@ def over_images(
 
 def placed(arguments: Arguments, devices: Devices) -> Arguments:
     """Put the arguments that all images share on every device."""
-    shared = {name: value for name, value in arguments.context.items() if callable(value)}
+    shared = {name: value for name, value in arguments.context.items() if not is_own(value)}
     shared, knobs = devices.whole((shared, arguments.knobs))
     return Arguments({**arguments.context, **shared}, knobs)
 
@@ -263,7 +263,9 @@ def clean_pass(score: Score, x: Array, *, devices: Devices = ONE_DEVICE) -> Clea
 
 
 def _cleanly(score: Score, x: Array) -> Clean:
-    outputs = jax.vmap(lambda one, extras: output_of(score.model, one, *extras))(x, score.extras)
+    outputs = jax.vmap(lambda one, extras: in_fast_forms(lambda one: output_of(score.model, one, *extras))(one))(
+        x, score.extras
+    )
     target = score.target.resolve(outputs) if isinstance(score.target, Predicted) else score.target
     values = jax.vmap(lambda target, output: target(output))(target, outputs)
     leaves = jax.tree.leaves(outputs)

@@ -143,7 +143,8 @@ def _trial(step: Step, source: Source, watch: Watcher) -> float:
     step.compile(names, watch)
     for _ in range(2):
         began = time.perf_counter()
-        until_ready(step.start(numbers, rows.image, rows.id, names), enough=lambda: False)
+        own = step.own(numbers, rows.image, names)
+        until_ready(step.start(numbers, rows.image, rows.id, names, own), enough=lambda: False)
     return time.perf_counter() - began
 
 

@@ -98,7 +98,7 @@ class Schedule:
         """Return the number of a round's first sample, and the number after its last."""
         return np.int32(self.totals[number - 1] if number else 0), np.int32(self.totals[number])
 
-    def judge(self, number: int, found: Round, good: np.ndarray) -> "Verdict":
+    def judge(self, number: int, found: Round, good: np.ndarray) -> Verdict:
         """Tell who goes on after a round: images above the tolerance, while the budget lasts.
 
         Args:

@@ -26,6 +26,7 @@ class Images(NamedTuple):
         label: Labels.
         prediction: Predicted classes.
         target: The resolved target.
+        own: What the method is given for each image.
         state: What the last round left.
     """
 
@@ -35,6 +36,7 @@ class Images(NamedTuple):
     label: np.ndarray
     prediction: np.ndarray
     target: Target
+    own: dict[str, PyTree]
     state: PyTree = None
 
 
@@ -95,8 +97,8 @@ class ShardRounds:
             while (taken := queue.take(rest=rest)) is not None:
                 number, images = taken
                 full = filled(images, self._plan.batch)
-                x, words, state = self._step.devices.cut((full.image, id_words(full.id), full.state))
-                found = self._step.go_on(name, number, self._step.resolved(full.target), x, words, state)
+                x, words, own, state = self._step.devices.cut((full.image, id_words(full.id), full.own, full.state))
+                found = self._step.go_on(name, number, self._step.resolved(full.target), x, words, own, state)
                 yield name, number, images, found
                 if rest:
                     break

@@ -20,7 +20,7 @@ from jaxplain.core.score import Score
 from jaxplain.core.targets import Target
 from jaxplain.engine.coarse import without_last_step
 from jaxplain.engine.compiling import Compiled, compile_ahead
-from jaxplain.engine.context import canonical
+from jaxplain.engine.context import canonical, is_own, of_images, shapes_of_batch
 from jaxplain.engine.devices import ONE_DEVICE, Devices
 from jaxplain.engine.events import Watcher, unwatched
 from jaxplain.engine.job import ROWS, Job
@@ -44,6 +44,8 @@ from jaxplain.io.sources.base import Rows
 Result = dict[str, tuple[Array, dict[str, Array]]]
 Shapes = dict[str, tuple[jax.ShapeDtypeStruct, dict[str, jax.ShapeDtypeStruct]]]
 Begun = dict[str, Round]
+Own = dict[str, dict[str, PyTree]]
+"""By method, the words of its context that differ from image to image, for some images."""
 CLEAN = "clean pass"
 NUMBER = jax.ShapeDtypeStruct((), np.int32)
 
@@ -144,8 +146,29 @@ class Step:
         needed = [name for name in self._needed(names) if name not in self.compiled]
         self.compiled.update(compile_ahead({name: partial(self._lower, name) for name in needed}, watch))
 
+    def own(self, numbers: np.ndarray, images: np.ndarray, names: Sequence[str]) -> Own:
+        """Return what methods are given for each image of a batch, such as the segments of its pixels.
+
+        Args:
+            numbers: Rows of the source.
+            images: ``(batch, *in)``.
+            names: What will be asked of ``start``.
+
+        Raises:
+            InputError: An image cannot be segmented as the job says.
+        """
+        return {
+            name: {
+                word: of_images(f"[methods.{name}] {word}", value, numbers, images)
+                for word, value in arguments.context.items()
+                if is_own(value)
+            }
+            for name, (_, arguments) in self.programs.items()
+            if name in (*names, *self.together)
+        }
+
     def start(
-        self, numbers: np.ndarray, images: np.ndarray, ids: np.ndarray, names: Sequence[str]
+        self, numbers: np.ndarray, images: np.ndarray, ids: np.ndarray, names: Sequence[str], own: Own
     ) -> tuple[Clean, Result, Begun]:
         """Start the clean pass and methods on a batch; nothing here waits for the device.
 
@@ -154,6 +177,7 @@ class Step:
             images: ``(batch, *in)``.
             ids: Their 64-bit ids.
             names: Methods whose maps are wanted, and ``rows`` for the clean pass, which comes in any case.
+            own: What ``own`` returned for these.
 
         Returns:
             The clean pass, maps and figures, and the first round of the methods that go on.
@@ -162,26 +186,28 @@ class Step:
         first, *others = self._needed(names)
         chosen = select_images(self.score, self.axes, numbers)
         score = Score(chosen.model, *self.devices.cut((chosen.target, chosen.extras)))
-        x, words = self.devices.cut((images, id_words(ids)))
+        x, words, own = self.devices.cut((images, id_words(ids), own))
         results: Result = {}
         begun: Begun = {}
         if first == CLEAN:
             clean: Clean = self.compiled[CLEAN].call(score, x)
         else:
-            clean, results = self.compiled[first].call(score, x, words, self.key, self._arguments(self.together))
+            clean, results = self.compiled[first].call(score, x, words, self.key, self._arguments(own))
         resolved = self.resolved(clean.target)
         for name in others:
             if name in self.schedules:
-                begun[name] = self.go_on(name, 0, resolved, x, words, self._blank_states[name])
+                begun[name] = self.go_on(name, 0, resolved, x, words, own[name], self._blank_states[name])
             else:
-                results[name] = self.compiled[name].call(resolved, x, words, self.key, self.programs[name][1])
+                results[name] = self.compiled[name].call(resolved, x, words, self.key, self._given(name, own[name]))
         return clean, {name: found for name, found in results.items() if name in names}, begun
 
     def resolved(self, target: Target) -> Score:
         """Return the score of a batch by its resolved target, on the devices."""
         return Score(self.score.model, self.devices.cut(target), self.score.extras)
 
-    def go_on(self, name: str, number: int, score: Score, x: Array, words: Array, state: PyTree) -> Round:
+    def go_on(
+        self, name: str, number: int, score: Score, x: Array, words: Array, own: Mapping[str, PyTree], state: PyTree
+    ) -> Round:
         """Start a round of a method on a batch.
 
         Args:
@@ -190,10 +216,11 @@ class Step:
             score: Resolved score of the batch.
             x: ``(batch, *in)``, on the devices as everything that belongs to images.
             words: Their ids as words.
+            own: What the method is given for each of them.
             state: What the last round left.
         """
         first, stop = self.schedules[name].span(number)
-        arguments = self.programs[name][1]
+        arguments = self._given(name, own)
         found: Round = self.compiled[name].call(score, x, words, self.key, arguments, state, first, stop)
         return found
 
@@ -202,8 +229,10 @@ class Step:
         """Return, per method, the shape of a batch of maps and of its figures, without running anything."""
         with self._precision:
             plain = {
-                name: explain_batch.eval_shape(*self._method_shapes, arguments, program=program, devices=self.devices)
-                for name, (program, arguments) in self.programs.items()
+                name: explain_batch.eval_shape(
+                    *self._method_shapes, self._blank(name), program=program, devices=self.devices
+                )
+                for name, (program, _) in self.programs.items()
                 if name not in self.schedules
             }
         rounds = {name: (shapes.map, shapes.figures) for name, shapes in self._round_shapes.items()}
@@ -214,9 +243,8 @@ class Step:
         with self._precision:
             found = {}
             for name in self.schedules:
-                program, arguments = self.programs[name]
-                given = *self._method_shapes, arguments, None, NUMBER, NUMBER
-                found[name] = round_batch.eval_shape(*given, program=program, devices=self.devices)
+                given = *self._method_shapes, self._blank(name), None, NUMBER, NUMBER
+                found[name] = round_batch.eval_shape(*given, program=self.programs[name][0], devices=self.devices)
             return found
 
     @cached_property
@@ -235,18 +263,29 @@ class Step:
             if name == CLEAN:
                 return clean_pass.lower(self._score_shapes, self._image_shapes, devices=devices)
             if name in self.programs:
-                program, arguments = self.programs[name]
-                given = *self._method_shapes, arguments
+                program, given = self.programs[name][0], (*self._method_shapes, self._blank(name))
                 if name in self.schedules:
                     state = devices.cut_shapes(self._round_shapes[name].state)
                     return round_batch.lower(*given, state, NUMBER, NUMBER, program=program, devices=devices)
                 return explain_batch.lower(*given, program=program, devices=devices)
             programs = tuple((name, self.programs[name][0]) for name in self.together)
-            given = self._score_shapes, *self._method_shapes[1:], self._arguments(self.together)
+            together = {name: self._blank(name) for name in self.together}
+            given = self._score_shapes, *self._method_shapes[1:], together
             return _explain_together.lower(*given, programs=programs, devices=devices)
 
-    def _arguments(self, names: Sequence[str]) -> dict[str, Arguments]:
-        return {name: self.programs[name][1] for name in names}
+    def _arguments(self, own: Own) -> dict[str, Arguments]:
+        return {name: self._given(name, own[name]) for name in self.together}
+
+    def _given(self, name: str, own: Mapping[str, PyTree]) -> Arguments:
+        """Return a method's arguments for a batch."""
+        arguments = self.programs[name][1]
+        return arguments._replace(context={**arguments.context, **own})
+
+    def _blank(self, name: str) -> Arguments:
+        """Return a method's arguments as its program is compiled for them."""
+        context = self.programs[name][1].context
+        own = {word: shapes_of_batch(value, self.batch, self.shape) for word, value in context.items() if is_own(value)}
+        return self._given(name, self.devices.cut_shapes(own))
 
     @property
     def _precision(self) -> Any:

@@ -26,7 +26,7 @@ from jaxplain.engine.lift import Clean
 from jaxplain.engine.plan import Plan
 from jaxplain.engine.shard import Shard
 from jaxplain.engine.shard_rounds import Images, ShardRounds
-from jaxplain.engine.step import Begun, Result, Step, padded
+from jaxplain.engine.step import Begun, Own, Result, Step, padded
 from jaxplain.engine.stop import Pace, Stop
 from jaxplain.engine.summary import Summary
 from jaxplain.io.sources.base import Rows, Source
@@ -140,8 +140,9 @@ class Stream:
         of = self._under_way[number]
         full = padded(rows, self.plan.batch)
         numbers = np.minimum(piece.numbers[0] + np.arange(self.plan.batch), piece.numbers[-1])
-        started = self.step.start(numbers, full.image, full.id, piece.shard.names)
-        self._fly(Flight(of, started, partial(self._collect, of, piece, rows, *started)))
+        own = self.step.own(numbers, full.image, piece.shard.names)
+        started = self.step.start(numbers, full.image, full.id, piece.shard.names, own)
+        self._fly(Flight(of, started, partial(self._collect, of, piece, rows, own, *started)))
 
     def _fly(self, flight: Flight) -> None:
         flight.of.flights += 1
@@ -207,7 +208,9 @@ class Stream:
             self._under_way.pop(shard.number, None)
             shard.claim.release()
 
-    def _collect(self, of: UnderWay, piece: Piece, rows: Rows, clean: Clean, results: Result, begun: Begun) -> None:
+    def _collect(
+        self, of: UnderWay, piece: Piece, rows: Rows, own: Own, clean: Clean, results: Result, begun: Begun
+    ) -> None:
         """Take in the clean pass, maps and first rounds of a batch."""
         kept = len(piece.numbers)
         where = slice(piece.offset, piece.offset + kept)
@@ -221,7 +224,8 @@ class Stream:
             piece.shard.put_maps(where, results, good, self.plan.store, self.step.target_axes)
         for name, found in begun.items():
             prediction = np.asarray(clean.prediction)[:kept]
-            images = Images(piece.offset + np.arange(kept), rows.image, rows.id, rows.label, prediction, clean.target)
+            row = piece.offset + np.arange(kept)
+            images = Images(row, rows.image, rows.id, rows.label, prediction, clean.target, own[name])
             of.rounds.land(name, 0, images, found, good)
         of.read = of.read or piece.last
         of.done += kept

@@ -11,7 +11,7 @@ from jaxplain.core.coalitions import game_of, relative_error, square_weights, wr
 from jaxplain.core.estimate import Estimate, in_rounds
 from jaxplain.core.kernel_regression import Draws, Plan, plan, regression
 from jaxplain.core.sampling import mean
-from jaxplain.core.segments import Segments, as_segments
+from jaxplain.core.segments import Segments, as_segments, present
 
 
 @method(
@@ -161,7 +161,7 @@ def _estimate(
     chunk: int | None,
 ) -> Estimate:
     weights, game = square_weights(players, x, divided=divided), game_of(f, x, baseline, players)
-    fit = regression(game, players.n, key, chosen, weights, paired=paired, chunk=chunk)
+    fit = regression(game, present(players), key, chosen, weights, paired=paired, chunk=chunk)
 
     def finish(draws: Draws, n: Array | int) -> Diagnosed:
         found = fit.finish(draws, n)

@@ -14,7 +14,7 @@ from jaxplain.core.estimate import Estimate, in_rounds
 from jaxplain.core.imputation import fill_of
 from jaxplain.core.regression import Sums, jackknife, r_squared, ridge_fit, weighted_sums
 from jaxplain.core.sampling import sample_key, wide
-from jaxplain.core.segments import Segments, as_segments, spread
+from jaxplain.core.segments import Segments, as_segments, present, spread
 
 Distance = Literal["cosine", "hamming"]
 GROUPS = 10
@@ -178,13 +178,13 @@ def _estimate(
 ) -> Estimate:
     """Return the regression of the score's change on masks about 1/2: no digits are lost. One group has no error."""
     score, fill = wide(f(x)), fill_of(baseline, x)
-    dtype = score.dtype
+    dtype, there = score.dtype, present(segments)
 
     def sample(i: Array) -> tuple[Array, Array, Array]:
         shown = masks.shown(i)
         kept = spread(shown, segments, x.shape)
         change = wide(f(jnp.where(kept, x, fill(kept)))) - score
-        share = jnp.mean(shown, dtype=dtype)
+        share = jnp.sum(shown & there, dtype=dtype) / jnp.sum(there, dtype=dtype)
         far = 1 - (jnp.sqrt(share) if distance == "cosine" else share)
         weight = masks.times * jnp.exp(-jnp.square(far / jnp.asarray(width, dtype)) / 2)
         row = jnp.concatenate([jnp.ones(1, dtype), shown.astype(dtype) - 0.5])

@@ -49,8 +49,8 @@ def occlusion(
         >>> occlusion(lambda x: 2 * x.sum(), jnp.array([1.0, 3.0]), baseline=jnp.zeros(2), window=(1,), stride=(1,))
         Array([2., 6.], dtype=float32)
     """
-    axes = x.ndim - 1 if len(window) == x.ndim - 1 else x.ndim
-    check_windows("occlusion", x.shape[:axes], window, stride)
+    check_windows("occlusion", x.shape, window, stride)
+    axes = len(window)
     windows = Windows(x.shape[:axes], tuple(window), tuple(stride))
     score, fill = f(x), fill_of(baseline, x)
 

@@ -1,6 +1,8 @@
 """Partition SHAP: hierarchical Owen values over a tree of segments."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxplain._registry import method
@@ -8,7 +10,7 @@ from jaxplain._typing import Count, ScoreFn
 from jaxplain.core.coalitions import game_of, weighted_values, written
 from jaxplain.core.owen import coalitions_of, halving, places, read_merges
 from jaxplain.core.sampling import wide
-from jaxplain.core.segments import as_segments
+from jaxplain.core.segments import as_segments, present
 
 
 @method(
@@ -78,4 +80,11 @@ def partition_shap(
     values = weighted_values(
         lambda coalition: game(coalition[place]), lambda i: (coalitions[i], weights[i]), len(table), chunk=chunk
     )
-    return written(values[..., place], players, x, divided=divided)
+    # Players of one closed group have equal weights in all coalitions; those without a pixel bear nothing of its value.
+    _, group = np.unique(counts, axis=1, return_inverse=True)
+    own, there = jnp.asarray(group.reshape(-1), jnp.int32)[place], present(players)
+    members, real = (
+        jax.ops.segment_sum(ones.astype(values.dtype), own, n)[own] for ones in (jnp.ones_like(there), there)
+    )
+    rise = jnp.where(there, members / jnp.maximum(real, 1), 0)
+    return written(values[..., place] * jnp.broadcast_to(rise, values.shape), players, x, divided=divided)

@@ -6,6 +6,7 @@ once. A registered method gets these checks without writing one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -39,7 +40,10 @@ def example_keywords(entry: Entry, x: Any) -> dict[str, Any]:
         "segmentations": np.stack([0 * _grid(x.shape), _grid(x.shape)]),
     }
     keywords = {name: values[name] for name in entry.context if name not in entry.optional}
-    small = {"n_samples": SAMPLES, "n_steps": SAMPLES, "window": (3, 3), "stride": (2, 2), "cells": (3, 3)}
+    small = {
+        **{"n_samples": SAMPLES, "n_steps": SAMPLES, "block": SAMPLES},
+        **{"window": (3, 3), "stride": (2, 2), "cells": (3, 3)},
+    }
     return keywords | {name: value for name, value in small.items() if name in entry.knobs}
 
 
@@ -81,7 +85,8 @@ def check_promises(entry: Entry, model: Model | None = None) -> None:
 def keeps_shape_and_dtype(entry: Entry, model: Model) -> None:
     """Scalar scores give ``(*in)`` (or a map without channels), vectors add their axis; the dtype is the example's."""
     x = jnp.asarray(images(1)[0])
-    one, three = _maps(entry, model, Logit(1), x), _maps(entry, model, Logits(jnp.array([1, 0, 4])), x)
+    targets = Logit(jnp.int32(1)), Logits(jnp.array([1, 0, 4]))
+    one, three = (np.asarray(_compiled(entry, model, target, x, _arrays(entry, x))) for target in targets)
     require(one.dtype == three.dtype == x.dtype, entry, f"dtypes {one.dtype} and {three.dtype} are not {x.dtype}")
     require(three.shape == (3, *one.shape), entry, f"three scores give {three.shape}, one gives {one.shape}")
     fits = one.shape == x.shape or len(one.shape) == x.ndim - 1
@@ -91,11 +96,14 @@ def keeps_shape_and_dtype(entry: Entry, model: Model) -> None:
 
 def agrees_under_jit_and_vmap(entry: Entry, model: Model) -> None:
     """Compiled equals eager, and a mapped batch equals a loop."""
-    batch = jnp.asarray(images(3))
-    explain = _explainer(entry, model)
-    loop = np.stack([np.asarray(explain(x, keywords)) for x, keywords in _each(entry, batch)])
-    compiled = np.stack([np.asarray(jax.jit(explain)(x, keywords)) for x, keywords in _each(entry, batch)])
-    mapped = jax.vmap(lambda x: explain(x, example_keywords(entry, x)))(batch)
+    batch, target = jnp.asarray(images(3)), Logit(jnp.int32(1))
+
+    def explain(x: jax.Array) -> jax.Array:
+        return _compiled(entry, model, target, x, _arrays(entry, x))
+
+    loop = np.stack([entry.function(Score(model, target), x, **example_keywords(entry, x)) for x in batch])
+    compiled = np.stack([explain(x) for x in batch])
+    mapped = jax.vmap(explain)(batch)
     for other in (compiled, mapped):
         np.testing.assert_allclose(other, loop, **tol(np.float32, terms=SAMPLES, scale=_size(loop), safety=64))
 
@@ -105,9 +113,9 @@ def ignores_chunks(entry: Entry, model: Model) -> None:
     if "chunk" not in entry.knobs:
         return
     x = jnp.asarray(images(1)[0])
-    want = _maps(entry, model, Logit(2), x, chunk=1)
-    for chunk in (3, 100):
-        got = _maps(entry, model, Logit(2), x, chunk=chunk)
+    target, arrays = Logit(jnp.int32(2)), _arrays(entry, x)
+    want, *others = (np.asarray(_compiled(entry, model, target, x, arrays, chunk=chunk)) for chunk in (1, 3, 100))
+    for got in others:
         np.testing.assert_allclose(got, want, **tol(x.dtype, terms=SAMPLES, scale=_size(want), safety=64))
 
 
@@ -123,9 +131,9 @@ def compiles_once(entry: Entry, model: Model) -> None:
         return entry.function(score, x, **_static(entry, x), **keywords)
 
     for number, value in enumerate((0.1, np.float32(0.3), 1)):
-        arrays = {name: word for name, word in example_keywords(entry, x).items() if isinstance(word, jax.Array)}
         knobs = {name: entry.knobs[name].check(entry.name, value) for name in traced}
-        explain(Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(jnp.int32(number))), {**arrays, **knobs})
+        score = Score(jax.tree.map(lambda leaf: leaf * 1.5, model), Logit(jnp.int32(number)))
+        explain(score, _arrays(entry, x) | knobs)
     require(len(traces) == 1, entry, f"it was traced {len(traces)} times")
 
 
@@ -157,14 +165,15 @@ def goes_on_in_rounds(entry: Entry, model: Model) -> None:
     counts = totals(entry.name, first, 4 * first, nested=True) if rounds.nested else (first, first + 2, 3 * first)
 
     @jax.jit
-    def go_on(state: Any, first: jax.Array, stop: jax.Array) -> Round:
+    def go_on(f: Score, x: jax.Array, state: Any, first: jax.Array, stop: jax.Array) -> Round:
         estimate = rounds.form(f, x, **{name: words.get(name) for name in rounds.keywords})
         return next_round(estimate, state, first, stop, chunk=3)
 
-    found = go_on(None, jnp.int32(0), jnp.int32(counts[0]))
+    found = go_on(f, x, None, jnp.int32(0), jnp.int32(counts[0]))
     for first, stop in pairwise(counts):
-        found = go_on(found.state, jnp.int32(first), jnp.int32(stop))
-    want, figures = entry.with_diagnostics(f, x, **{**given, rounds.count: counts[-1] * size})  # type: ignore[misc]
+        found = go_on(f, x, found.state, jnp.int32(first), jnp.int32(stop))
+    given[rounds.count] = counts[-1] * size
+    want, figures = jax.jit(lambda f, x: entry.with_diagnostics(f, x, **given))(f, x)  # type: ignore[misc]
     scale = _size(want)
     np.testing.assert_allclose(found.map, want, **tol(x.dtype, terms=counts[-1], scale=scale, safety=64))
     for name, value in figures.items():
@@ -189,26 +198,20 @@ PROMISES: tuple[Callable[[Entry, Model], None], ...] = (
 )
 
 
-def _explainer(entry: Entry, model: Model) -> Callable[..., jax.Array]:
-    score = Score(model, Logit(1))
-
-    def explain(x: jax.Array, keywords: dict[str, Any]) -> jax.Array:
-        return entry.function(score, x, **keywords, **_static(entry, x))
-
-    return lambda x, keywords: explain(x, {name: v for name, v in keywords.items() if isinstance(v, jax.Array)})
+@partial(jax.jit, static_argnums=0, static_argnames="chunk")
+def _compiled(
+    entry: Entry, model: Model, target: Any, x: jax.Array, arrays: dict[str, jax.Array], **execution: int
+) -> jax.Array:
+    """Explain by one program for all promises that ask for the same map."""
+    return entry.function(Score(model, target), x, **{**_static(entry, x), **arrays, **execution})
 
 
 def _static(entry: Entry, x: Any) -> dict[str, Any]:
     return {name: word for name, word in example_keywords(entry, x).items() if not isinstance(word, jax.Array)}
 
 
-def _each(entry: Entry, batch: jax.Array) -> list[tuple[jax.Array, dict[str, Any]]]:
-    arrays = [{n: v for n, v in example_keywords(entry, x).items() if isinstance(v, jax.Array)} for x in batch]
-    return list(zip(batch, arrays, strict=True))
-
-
-def _maps(entry: Entry, model: Model, target: Any, x: jax.Array, **knobs: Any) -> np.ndarray:
-    return np.asarray(entry.function(Score(model, target), x, **{**example_keywords(entry, x), **knobs}))
+def _arrays(entry: Entry, x: Any) -> dict[str, jax.Array]:
+    return {name: word for name, word in example_keywords(entry, x).items() if isinstance(word, jax.Array)}
 
 
 def _size(values: np.ndarray) -> float:

@@ -23,6 +23,21 @@ def test_the_second_process_finds_the_program_in_the_cache():
         assert found["peak bytes"]["median"] > 1e8
 
 
+def test_a_method_that_fails_is_told_and_left_out(monkeypatch, capsys, tmp_path):
+    def in_child(module, _, network, case, *words, environment):
+        if case == "gradient_rollout":
+            raise RuntimeError("benchmarks.compile_time ended with 1:\nTraceback\nInputError: it has no attention")
+        return {"seconds": dict.fromkeys(compile_time.STAGES, 1.0), "cache": "hit", "peak bytes": 1e8}
+
+    monkeypatch.setattr(compile_time, "in_child", in_child)
+    words = ("gradient_rollout", "lrp, epsilon")
+    monkeypatch.setattr(sys, "argv", ["compile_time", "--results", str(tmp_path), "--cases", *words])
+    compile_time.main()
+    assert "gradient_rollout         left out: InputError: it has no attention\n" in capsys.readouterr().out
+    kept = next(tmp_path.rglob("compile_time.json"))
+    assert list(json.loads(kept.read_text())["rows"]) == ["lrp, epsilon"]
+
+
 def test_the_table_shows_both_states_against_their_aims():
     seconds = {"trace": 1.0, "lower": 0.5, "compile": 2.5, "first run": 0.25}
     row = {

@@ -24,6 +24,9 @@ def setting(*changes: str) -> list[str]:
         (["methods.integrated_gradients.baseline=noisy-linear"], ["a baseline that depends on what is hidden"]),
         (["methods.integrated_gradients.baseline=[1, 2]"], ["give one number for each of the 1 channels"]),
         (["methods.integrated_gradients.baseline=black.npy"], ["black.npy does not exist; check the path."]),
+        (["methods.occlusion={baseline = 0, window = [9, 9]}"], ["window (9, 9) does not fit the input (4, 4)"]),
+        (["methods.occlusion={baseline = 0, window = [2]}"], ["3 axes, (4, 4, 1); give both 3 numbers, or 2 without"]),
+        (["methods.rise={baseline = 0, keep = 1.5}"], ["[methods.rise] rise: keep = 1.5 lies outside (0, 1]"]),
         (["methods.grad_cam={}"], ["layer is missing and has no default", "jaxplain layers"]),
         (["model.factory=tests.cli.networks"], ['write it as "package.module:function"']),
         (["model.factory=tests.cli.netwroks:linear"], ["no module 'tests.cli.netwroks'"]),
@@ -161,6 +164,14 @@ def test_a_store_runs_no_code_unless_trusted(jaxplain, job, monkeypatch, command
 
 def test_peppr_before_the_run(jaxplain, job):
     refused(jaxplain("peppr", str(job)), "not found, so this is no store")
+
+
+@pytest.mark.parametrize("value", ["noisy-linear", "{kind = 'noisy-linear', sigma = 0.1}"])
+def test_a_fill_that_depends_on_what_is_hidden_is_no_baseline_of_peppr(jaxplain, job, value):
+    for command in ("run", "peppr"):
+        answer = jaxplain(command, str(job), *setting(f"peppr.baseline={value}"))
+        refused(answer, "job.toml: peppr.baseline: 'noisy-linear' depends on what is hidden, which no curve takes")
+    assert not (job.parent / "store").exists()
 
 
 def test_words_that_are_no_commands(jaxplain):

@@ -36,11 +36,13 @@ def test_grids_and_the_same_maps_from_a_file(jaxplain, xrai):
     [
         ("none.npy", ["none.npy does not exist; check the path"]),
         ("{grids = [[5, 5]]}", ["[methods.xrai] segmentations: ", "(5, 5) cells do not fit"]),
-        ("{grid = [2, 2]}", ["write {grids = [[4, 4], [8, 8]]}"]),
+        ("{grid = [2, 2]}", ["unknown segmenter 'grid'; did you mean 'grids'?"]),
+        ("stacks.npy", ["there are maps for 3 images, and the source has 20"]),
         ("3", ["segmentations = 3; write {grids"]),
     ],
 )
 def test_what_is_no_stack_of_maps(jaxplain, xrai, value, parts):
+    np.save(xrai.parent / "stacks.npy", np.zeros((3, 1, 4, 4), int))
     refused(jaxplain("run", str(xrai), *setting(value)), *parts)
 
 

@@ -51,6 +51,20 @@ def test_gauss_legendre_converges_geometrically():
     np.testing.assert_allclose(integral("gauss_legendre", 8, np.exp), np.e - 1, rtol=1e-15)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 33])
+def test_gauss_legendre_is_that_of_numpy(n):
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    found = nodes_and_weights("gauss_legendre", n)
+    np.testing.assert_allclose(found[0], (nodes + 1) / 2, atol=1e-15)
+    np.testing.assert_allclose(found[1], weights / 2, rtol=1e-12)
+
+
+def test_gauss_legendre_takes_thousands_of_nodes():
+    nodes, weights = nodes_and_weights("gauss_legendre", 3001)
+    assert (np.diff(nodes) > 0).all() and nodes[1500] == 0.5
+    np.testing.assert_allclose(weights @ np.exp(nodes), np.e - 1, rtol=1e-13)
+
+
 def test_one_node_and_refusals():
     assert [float(nodes_and_weights(rule, 1)[0][0]) for rule in ("gauss_legendre", "midpoint", "left", "right")] == [
         0.5, 0.5, 0.0, 1.0,

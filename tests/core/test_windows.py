@@ -58,8 +58,9 @@ def test_windows_are_structure_not_data():
 @pytest.mark.parametrize(
     ("shape", "window", "stride", "words"),
     [
-        ((5, 5), (2,), (1, 1), "must have 2 entries"),
-        ((5, 5), (2, 2), (1,), "must have 2 entries"),
+        ((5, 5), (2,), (1, 1), "do not fit an input of 2 axes, .*; give both 2 numbers, or 1 without the channels"),
+        ((5, 5), (2, 2), (1,), "do not fit an input of 2 axes"),
+        ((5,), (2, 2), (1, 1), r"do not fit an input of 1 axes, \(5,\); give both 1 numbers\."),
         ((5, 5), (6, 2), (1, 1), r"window \(6, 2\) does not fit the input \(5, 5\)"),
         ((5, 5), (0, 2), (1, 1), "does not fit"),
         ((5, 5), (2, 2), (3, 1), "leaves gaps"),

@@ -30,7 +30,7 @@ def test_batches_are_started_while_the_device_is_busy():
     model = Model(jnp.ones((int(np.prod(SHAPE)), 3)), _slow)
     step = Step.of(job(EXPLANATIONS[1:2], model=model), SHAPE, Plan(4, 2, "fast", 8))
     step.compile(["rows"])
-    started = [step.start(np.arange(4), images(4), np.arange(4), ["rows"])[0] for _ in range(2)]
+    started = [step.start(np.arange(4), images(4), np.arange(4), ["rows"], {})[0] for _ in range(2)]
     assert not any(clean.prediction.is_ready() for clean in started)
     for clean in started:
         np.testing.assert_array_equal(clean.prediction, 0)

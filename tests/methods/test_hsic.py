@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxplain
+from jaxplain import InputError
+from jaxplain.core.estimate import next_round
 from jaxplain.core.low_discrepancy import unit_points
-from jaxplain.methods.hsic import dependence, hsic, hsic_with_diagnostics
+from jaxplain.methods.hsic import dependence, hsic, hsic_in_rounds, hsic_with_diagnostics
 from jaxplain.testing import tol
 
 KEY = jax.random.key(0)
@@ -65,7 +68,8 @@ def test_it_does_not_depend_on_the_scores_scale_and_sees_more_than_correlation(x
     assert float(found[0]) > 10 * float(jnp.max(found[1:]))
 
 
-def test_the_stated_error_is_the_spread_over_keys(x64):
+@pytest.mark.parametrize("block", [None, 32])
+def test_the_stated_error_is_the_spread_over_keys(x64, block):
     """For independent masks: over 40 keys the deviation is known to 11 %, the stated one to first order; factor 2."""
 
     def f(x):
@@ -73,7 +77,9 @@ def test_the_stated_error_is_the_spread_over_keys(x64):
 
     x = jnp.ones(3)
     keys = jax.random.split(jax.random.key(7), 40)
-    run = partial(hsic_with_diagnostics, f, x, baseline=0 * x, cells=(3,), n_samples=128, draws="independent")
+    run = partial(
+        hsic_with_diagnostics, f, x, baseline=0 * x, cells=(3,), n_samples=128, draws="independent", block=block
+    )
     maps, figures = jax.jit(jax.vmap(lambda key: run(key=key)))(keys)
     spread = np.sqrt((np.asarray(maps).std(axis=0, ddof=1) ** 2).sum())
     stated = np.asarray(figures["stderr"]) * np.linalg.norm(maps, axis=1)
@@ -86,3 +92,29 @@ def test_one_mask_has_no_error():
     maps, figures = jax.jit(run)(x)
     np.testing.assert_array_equal(maps, 0)
     assert np.isnan(figures["stderr"])
+
+
+def test_rounds_go_on_by_blocks_and_end_where_as_many_at_once_do(x64):
+    def f(x):
+        return x[0] + 0.5 * x[1] * x[2]
+
+    x, known = jnp.ones(3), {"cells": (3,), "bandwidth": 1.0, "draws": "independent", "block": 32}
+    estimate = hsic_in_rounds(f, x, key=KEY, baseline=0 * x, n_samples=64, **known)
+    begun = next_round(estimate, None, jnp.int32(0), jnp.int32(2), chunk=1)
+    found = next_round(estimate, begun.state, jnp.int32(2), jnp.int32(4), chunk=2)
+    want, figures = hsic_with_diagnostics(f, x, key=KEY, baseline=0 * x, n_samples=128, **known)
+    np.testing.assert_allclose(found.map, want, **tol(np.float64, terms=128))
+    np.testing.assert_allclose(found.error, figures["stderr"], **tol(np.float32, terms=128))
+    assert np.abs(found.map - begun.map).min() > 0, "each block has masks of its own"
+    with pytest.raises(InputError, match="n_samples = 100 is no multiple of block = 32"):
+        hsic(f, x, key=KEY, baseline=0 * x, n_samples=100, **known)
+
+
+@pytest.mark.filterwarnings("ignore:explain. .* stay above")
+def test_explain_goes_on_until_the_tolerance_is_met():
+    model = jaxplain.from_function(jnp.multiply, jnp.asarray([[1.0, 2.0, 0.5]]))
+    images, target = jnp.ones((2, 3)), jaxplain.Logit(jnp.array([0, 2]))
+    known = {"method": "hsic", "key": KEY, "baseline": 0.0, "cells": (3,), "draws": "independent"}
+    got = jaxplain.explain(model, images, target, **known, n_samples=64, tolerance=1e-6, budget=256)
+    want = jaxplain.explain(model, images, target, **known, n_samples=256, block=64)
+    np.testing.assert_allclose(got, want, **tol(np.float32, terms=256))

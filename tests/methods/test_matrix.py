@@ -93,7 +93,7 @@ OTHER_SLOPES = sorted(set(DIFFERENTIABLE) - set(SLOPES))
 def keywords(method, x):
     """Context, and knobs made small: windows of the example's space, the fewest samples and steps."""
     entry, four, two = METHODS[method], (4,) * (x.ndim - 1), (2,) * (x.ndim - 1)
-    small = {"n_samples": 2, "n_steps": 2, "window": four, "stride": four, "cells": two}
+    small = {"n_samples": 2, "n_steps": 2, "block": 2, "window": four, "stride": four, "cells": two}
     return example_keywords(entry, x) | {name: value for name, value in small.items() if name in entry.knobs}
 
 

@@ -11,7 +11,8 @@ Forms beside JAX's own, by shape:
 * a strided convolution of few input channels, such as the stem of an image network, or of volumes, is pulled back on
   the coarse grid, all residues at once, and interleaved: no product with the zeros between the rows of a dilated
   cotangent;
-* everything else is pulled back by one ordinary convolution.
+* everything else is pulled back by one ordinary convolution, and a kernel that is larger than its input, such as those
+  behind the last pooling of small images, gets its padding written out first, forward and backward.
 
 What follows the sums (a factor and a bias of each feature, another array, ReLU) can be part of the call: oneDNN does it
 while they are in the cache, and takes the cotangent for zero where ReLU cut off while it reads it. No other form does.
@@ -28,7 +29,7 @@ from jax import lax
 
 from jaxplain_kernels.choice import Form, Op, Winner
 from jaxplain_kernels.convolution import onednn
-from jaxplain_kernels.convolution.xla import matrix_product, pull_back, pull_back_coarse, thinned
+from jaxplain_kernels.convolution.xla import in_room, matrix_product, pull_back, pull_back_coarse, thinned
 
 Array = jax.Array
 IN_GROUPS = "channels are in groups"
@@ -228,13 +229,14 @@ def _onednn(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _pulled_by(pull: Callable[..., Array], problem: Problem, x: Array, kernel: Array) -> Array:
-    return _plain(problem, x, kernel)
+    found: Array = in_room(x, kernel, **problem.spec._asdict())
+    return found
 
 
 def _forward(
     pull: Callable[..., Array], problem: Problem, x: Array, kernel: Array
 ) -> tuple[Array, tuple[Array, Array]]:
-    return _plain(problem, x, kernel), (x, kernel)
+    return in_room(x, kernel, **problem.spec._asdict()), (x, kernel)
 
 
 def _backward(
