@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from jaxplain._pytree import pytree, static
+from jaxplain.core.baselines import Constant, Noise
+from jaxplain.methods.lrp.epsilon import Epsilon, Norm
+from jaxplain.methods.lrp.signed import AlphaBeta, Gamma
 
 
 @pytree
@@ -63,3 +66,22 @@ def test_gradients_and_vmap_go_through():
     np.testing.assert_array_equal(gradient.factor, 2 * np.arange(3.0))
     batch = jax.vmap(lambda scaled: scaled.factor + 1, in_axes=(Scaled(0, None),))(Scaled(jnp.zeros((4, 2))))
     assert batch.shape == (4, 2)
+
+
+def test_the_class_decides_the_structure():
+    @pytree
+    class Other:
+        factor: jax.Array
+        shift: object = 0.0
+        name: str = static(default="x")
+        sizes: tuple[int, ...] = static(default=(1, 2))
+
+    assert jax.tree.structure(Scaled(1.0)) != jax.tree.structure(Other(1.0))
+    assert jax.tree.structure(Scaled(1.0)) == jax.tree.structure(Scaled(2.0))
+
+
+def test_what_has_as_many_numbers_makes_programs_of_its_own():
+    alike = [Constant(0.2), Noise(0.2), Epsilon(), Norm(), Gamma(), AlphaBeta()]
+    structures = [jax.tree.structure(one) for one in alike]
+    for number, structure in enumerate(structures):
+        assert [other for other, found in enumerate(structures) if found == structure] == [number]

@@ -19,12 +19,13 @@ from typing import ClassVar
 
 import jax
 
+from jaxplain._pytree import registered
 from jaxplain._typing import Array
 from jaxplain.graph.rules import Arrays, Call
 from jaxplain.methods.lrp.shares import EPSILON, shares
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class Epsilon:
     """The epsilon rule (Bach et al. 2015, equation 58): ``R_i = sum_j q_ij R_j / (z_j + epsilon sign z_j)``.
@@ -41,7 +42,7 @@ class Epsilon:
         return call.pull(tuple(shares(g * y, y, self.epsilon) for g, y in zip(cotangents, call.outputs, strict=True)))
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class Norm:
     """The epsilon rule without bias: ``R_i = sum_j q_ij R_j / (sum_i q_ij + epsilon sign)``.

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxplain._errors import InputError
+from jaxplain._pytree import registered
 from jaxplain._typing import Array
 from jaxplain.graph.rules import Arrays, Call
 from jaxplain.methods.lrp.shares import EPSILON, affine_of, shares
@@ -50,7 +51,7 @@ class WSquare:
         return _by_weight(call, cotangents, jnp.square(affine_of(call, self.name).weight))
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class ZBox:
     """The rule for inputs of limited range (Montavon et al. 2017, section 4.2, the z^B rule).

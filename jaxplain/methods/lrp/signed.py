@@ -30,6 +30,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
+from jaxplain._pytree import registered
 from jaxplain._typing import Array
 from jaxplain.graph.recognition.affine import Affine
 from jaxplain.graph.rules import Arrays, Call
@@ -39,7 +40,7 @@ Bias = Literal["part", "whole", "none"]
 """What a bias counts for: its part of the sign in question, all of it, or nothing."""
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class ZPlus:
     """The z-plus rule: positive contributions alone (Montavon et al. 2017, doi:10.1016/j.patcog.2016.11.008).
@@ -60,7 +61,7 @@ class ZPlus:
         return (back(shares(relevance, total + _bias(affine.shift, self.bias, jnp.maximum), self.epsilon)),)
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class AlphaBeta:
     """The alpha-beta rule with ``beta = alpha - 1`` (Bach et al. 2015, equation 60).
@@ -88,7 +89,7 @@ class AlphaBeta:
         return (excited - back_below(shares((alpha - 1) * relevance, below, self.epsilon)),)
 
 
-@jax.tree_util.register_dataclass
+@registered
 @dataclass(frozen=True)
 class Gamma:
     """The generalized gamma rule: contributions of the output's sign are favored (Andéol et al. 2021).
