@@ -55,7 +55,7 @@ def translate(error: Exception, where: str) -> Exception:
 
     Example:
         >>> translate(ValueError("ABORTED: All 2 retry attempts failed: Unknown [http_response_code='503']"), "s3://b/k")
-        BlockingIOError(11, "the server answers 503 Service Unavailable, also after 2 more requests")
+        BlockingIOError(11, 'the server answers 503 Service Unavailable, also after 2 more requests')
     """
     text = str(error)
     scheme = where.partition("://")[0]

@@ -74,7 +74,7 @@ def kind_of(url: str) -> tuple[str, str]:
     if path.endswith(".tar"):
         return "webdataset", url
     if not os.path.exists(path):
-        raise InputError(f"source.url: {url!r} does not exist; check the path.")
+        raise InputError(f"{url}: no such folder or file; check the path.")
     name = path.lower().removesuffix(".gz")
     if name.endswith((".npz", ".npy")):
         return name[-3:], url
