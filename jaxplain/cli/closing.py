@@ -74,6 +74,8 @@ def usage(summary: Summary) -> list[str]:
         memory += f", on the device {summary.device_peak_bytes / 1e9:.1f} GB"
     if summary.operations_per_second is not None:
         rate = f"{summary.operations_per_second / 1e9:,.1f} GFLOP/s"
+        if summary.utilization is not None:
+            rate += f", {summary.utilization:.0%} of a matrix product's"
         memory += f"; {rate}" if summary.operations_whole else f"; at least {rate} (a loop counts once)"
     return [*lines, f"{memory}."]
 

@@ -19,14 +19,18 @@ from jaxplain.cli.stages import Stages
 from jaxplain.cli.units import title
 from jaxplain.engine import run as engine
 from jaxplain.engine.assignment import Part, by_one
+from jaxplain.engine.devices import Devices
 from jaxplain.engine.events import Watcher, unwatched
-from jaxplain.engine.usage import device_peak_bytes, peak_bytes
+from jaxplain.engine.job import Job
+from jaxplain.engine.usage import device_peak_bytes, peak_bytes, product_rate
 from jaxplain.io.leases import Lease, Leases
 from jaxplain.io.owners import Owner
 from jaxplain.io.store import ROWS, Store
 
 FACTS = "run.json"
 """Key of the figures of the last run that explained anything: images/s, memory."""
+LONG = 10.0
+"""Seconds of explaining after which a tenth of a second is spent on the rate of a matrix product."""
 GLOBALS = "global/"
 """Where the lease of the global maps is."""
 
@@ -47,6 +51,8 @@ class Summary:
         waiting: Shares of the time of explaining that were waited for "input", "device" and "output".
         operations_per_second: Floating-point operations while explaining, by XLA's count; None where it does not tell.
         operations_whole: Whether that count is whole: XLA counts the body of a loop once, and a library's call not.
+        product_rate: Floating-point operations per second of a plain matrix product, measured after a run that took
+            long enough; else None.
         peak_bytes: Largest memory of this process so far.
         device_peak_bytes: Largest memory in use on one device, or None where devices do not tell (CPUs).
         stages: Seconds of every stage, by its name.
@@ -71,6 +77,7 @@ class Summary:
     waiting: dict[str, float]
     operations_per_second: float | None
     operations_whole: bool
+    product_rate: float | None
     peak_bytes: int
     device_peak_bytes: int | None
     stages: dict[str, float]
@@ -82,6 +89,13 @@ class Summary:
     own_complete: bool = True
     aggregated: tuple[str, ...] = ()
     remark: str = ""
+
+    @property
+    def utilization(self) -> float | None:
+        """Operations per second as a share of a matrix product's, or None where either is not known."""
+        if self.operations_per_second is None or self.product_rate is None:
+            return None
+        return self.operations_per_second / self.product_rate
 
     @property
     def done(self) -> bool:
@@ -155,6 +169,7 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
             waiting=done.waits.shares(done.seconds),
             operations_per_second=done.operations_per_second,
             operations_whole=done.operations.whole,
+            product_rate=_product_rate(built.job, done),
             peak_bytes=peak_bytes(),
             device_peak_bytes=device_peak_bytes(),
             stages=stages.seconds,
@@ -173,6 +188,13 @@ def _run(file: JobFile, replan: bool, part: Part, watch: Watcher) -> Summary:
         return summary
     finally:
         built.source.close()
+
+
+def _product_rate(job: Job, done: engine.Summary) -> float | None:
+    """Measure what the device can do, where that takes no noticeable part of the run."""
+    if done.stopped or done.seconds < LONG or done.operations_per_second is None:
+        return None
+    return product_rate(job.request.precision, Devices.local(job.request.devices).count)
 
 
 def _aggregate_together(
@@ -221,7 +243,7 @@ def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher)
 
 def figures(summary: Summary) -> dict[str, Any]:
     """Return the figures of a run by names that people read, as JSON has them."""
-    rate = summary.operations_per_second
+    rate, share = summary.operations_per_second, summary.utilization
     device = summary.device_peak_bytes
     return {
         "images per second": round(summary.images_per_second, 1),
@@ -234,6 +256,7 @@ def figures(summary: Summary) -> dict[str, Any]:
         "share of time waiting for": {name: round(share, 3) for name, share in summary.waiting.items()},
         "GFLOP/s by XLA's count": None if rate is None else round(rate / 1e9, 2),
         "XLA's count is whole": summary.operations_whole,
+        "share of a matrix product's rate": None if share is None else round(share, 3),
         "peak memory (MB)": round(summary.peak_bytes / 1e6),
         "peak memory of a device (MB)": None if device is None else round(device / 1e6),
         "images in the last run": summary.images,

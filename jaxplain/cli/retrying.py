@@ -13,19 +13,22 @@ from jaxplain.cli.job import Summary, run_job
 from jaxplain.cli.jobfile import JobFile
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.quarantine import quarantined
+from jaxplain.engine.assignment import Part
 from jaxplain.engine.events import Watcher
 from jaxplain.engine.open_run import probe
+from jaxplain.engine.stop import Stop
 from jaxplain.io.index import index_bytes
 from jaxplain.io.inspection import forget_results
 from jaxplain.io.manifest import replace_manifest
 from jaxplain.io.store import INDEX, ROWS, Store
 
 
-def retry_job(file: JobFile, *, watch: Watcher) -> tuple[Summary, tuple[int, ...]]:
+def retry_job(file: JobFile, *, stop: Stop, watch: Watcher) -> tuple[Summary, tuple[int, ...]]:
     """Unmark the shards with images that were left out and run the job.
 
     Args:
         file: The job.
+        stop: A wish to end soon.
         watch: Called with events.
 
     Returns:
@@ -48,7 +51,7 @@ def retry_job(file: JobFile, *, watch: Watcher) -> tuple[Summary, tuple[int, ...
     shards = tuple(sorted({image.shard for image in left_out}))
     if shards:
         _unmark(store, shards)
-    return run_job(file, watch=watch), shards
+    return run_job(file, part=Part(stop=stop), watch=watch), shards
 
 
 def _only_mended(built: Built, store: Store, left_out: list[int]) -> bool:

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from jaxplain._errors import InputError
 from jaxplain.cli.rank import worker_of
@@ -20,6 +21,10 @@ AUTO = "auto"
 LONGEST = 20 * 86400.0
 """Seconds that one process waits for the others; as milliseconds they fit into 31 bits."""
 
+HEARTBEAT = 30
+"""Seconds without a sign of a process after which JAX calls it dead and ends the others; its own default is 100."""
+FAREWELL = 60
+"""Seconds that processes wait for each other when they disconnect, after they have met; JAX's own default is 300."""
 PAUSE = 0.1
 """Seconds between two looks at the wish to end."""
 
@@ -82,12 +87,13 @@ def connected(address: str | None, words: str | None) -> Iterator[Processes | No
         raise InputError(f"--distributed: {address!r} is no host:port, such as 10.0.0.1:1234; put the job file first.")
     import jax  # it takes seconds, which whoever runs alone sees the progress of
 
+    limits: dict[str, Any] = {"heartbeat_timeout_seconds": HEARTBEAT, "shutdown_timeout_seconds": FAREWELL}
     try:
         if address == AUTO:
-            jax.distributed.initialize()
+            jax.distributed.initialize(**limits)
         else:
             worker = worker_of(words, os.environ)
-            jax.distributed.initialize(address, worker.count, worker.number)
+            jax.distributed.initialize(address, worker.count, worker.number, **limits)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"--distributed: {str(error).rstrip('.')}; name the first process by --distributed HOST:PORT and each by "

@@ -1,14 +1,18 @@
-"""What a process has used: memory, and floating-point operations by XLA's count."""
+"""What a process has used: memory, and floating-point operations by XLA's count beside what the device can do."""
 
 import re
 import resource
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+
+from jaxplain.engine.precision import Precision, tracing_at
 
 STATUS = Path("/proc/self/status")
 _UNCOUNTED = re.compile(r"\b(while|custom-call)\(")
@@ -28,6 +32,27 @@ def device_peak_bytes() -> int | None:
     """Return the largest memory in use on one device of this process so far, or None where none tells (CPUs)."""
     found = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in jax.local_devices()]
     return max((int(one) for one in found if one is not None), default=None)
+
+
+def product_rate(precision: Precision, devices: int = 1) -> float:
+    """Return the operations per second of a plain matrix product, measured here and now: the best of a few.
+
+    Args:
+        precision: That of a run.
+        devices: How many devices the run shares its batches out to; the rate of the first counts for each.
+    """
+    size = 1024 if jax.default_backend() == "cpu" else 8192
+    dtype = jnp.bfloat16 if precision == "bf16" else jnp.float32
+    with tracing_at(precision):
+        product = jax.jit(jnp.matmul)
+        ones = jax.block_until_ready(jnp.ones((size, size), dtype))
+        jax.block_until_ready(product(ones, ones))
+        best = float("inf")
+        for _ in range(8):
+            began = time.perf_counter()
+            jax.block_until_ready(product(ones, ones))
+            best = min(best, time.perf_counter() - began)
+    return 2.0 * size**3 / best * devices
 
 
 class Executable:

@@ -21,3 +21,11 @@ def test_workers_that_are_killed_stopped_or_cannot_write_lose_nothing():
     found = campaign(rounds=4, n=80, seed=3)
     assert not found["failed"], found["failed"]
     assert sum(found["faults"].values()) >= 4
+
+
+@pytest.mark.slow
+def test_a_network_that_fails_as_well_loses_nothing():
+    """Two rounds on S3 with a request in 33 that fails; moto's server is in the extra `s3`."""
+    found = campaign(rounds=2, n=80, seed=4, on_s3=2)
+    assert not found["failed"], found["failed"]
+    assert sum(found["faults of the network"].values()) >= 4

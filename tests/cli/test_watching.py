@@ -136,6 +136,7 @@ def summary(**changes):
         "waiting": {"input": 0.5, "device": 0.25, "output": 0.05},
         "operations_per_second": 12.3e9,
         "operations_whole": True,
+        "product_rate": None,
         "peak_bytes": 1_234_000_000,
         "device_peak_bytes": None,
         "stages": {"plan": 3.0, "explain": 20.0, "open": 0.01},
@@ -156,6 +157,8 @@ def test_the_end_tells_where_time_and_memory_went_in_lines_of_a_terminal():
     more = usage(summary(operations_whole=False, device_peak_bytes=int(3e10), stages={}))
     assert more[1] == "Peak memory 1.2 GB, on the device 30.0 GB; at least 12.3 GFLOP/s (a loop counts once)."
     assert "GFLOP" not in usage(summary(operations_per_second=None))[-1]
+    assert usage(summary(product_rate=49.2e9))[-1] == ("Peak memory 1.2 GB; 12.3 GFLOP/s, 25% of a matrix product's.")
+    assert figures(summary(product_rate=49.2e9))["share of a matrix product's rate"] == 0.25
     assert all(len(line) <= 80 for line in lines)
     assert figures(summary(operations_per_second=None))["GFLOP/s by XLA's count"] is None
     assert figures(summary())["share of time waiting for"] == {"input": 0.5, "device": 0.25, "output": 0.05}

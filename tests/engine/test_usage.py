@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxplain.engine.run import run
-from jaxplain.engine.usage import Executable, Operations, calls, counted, operations
+from jaxplain.engine.usage import Executable, Operations, calls, counted, operations, product_rate
 from jaxplain.engine.waits import Waits
 from jaxplain.io.sink import StoreSink
 from tests.engine.places import EXPLANATIONS, job, place, source
@@ -62,6 +62,13 @@ def test_a_program_that_does_not_tell_is_not_guessed_at():
     silent = {"silent": Executable(Silent())}
     silent["silent"].calls = 2
     assert operations(silent, {}) == Operations(None, False)
+
+
+@pytest.mark.parametrize("precision", ["fast", "bf16"])
+def test_the_rate_of_a_matrix_product_is_that_of_some_machine(precision):
+    """Between a slow core and more than any device has; twice as many devices are twice as fast."""
+    assert 1e7 < product_rate(precision) < 1e17
+    assert 1e7 < product_rate(precision, 4) < 4e17
 
 
 def test_shares_are_of_the_time():

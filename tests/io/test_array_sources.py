@@ -253,7 +253,7 @@ def test_a_file_that_is_changed_or_cut_while_in_use_is_an_error_and_no_zeros(tmp
 @pytest.mark.parametrize(
     ("url", "match"),
     [
-        ("nothing.npz", "does not exist"),
+        ("nothing.npz", "no such folder or file"),
         ("npz://nothing.npz", "no such file"),
         ("npy://nothing.npy", "no such file"),
         ("idx://nothing", "no such file"),

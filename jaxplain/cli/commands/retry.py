@@ -26,14 +26,16 @@ def execute(arguments: argparse.Namespace, streams: Streams) -> int:
     """Unmark the shards, then run the job."""
     from jaxplain.cli.failures import DONE, INCOMPLETE
     from jaxplain.cli.progress import watching
+    from jaxplain.cli.signals import stopping
+    from jaxplain.engine.stop import GRACE
 
-    with watching(streams.progress) as watch:
+    with stopping(GRACE) as stop, watching(streams.progress) as watch:
         from jaxplain.cli.closing import show_summary
         from jaxplain.cli.origin import job_of
         from jaxplain.cli.retrying import retry_job
 
         file = job_of(arguments.job, arguments.set, trust=arguments.trust, command="retry")
-        summary, shards = retry_job(file, watch=watch)
+        summary, shards = retry_job(file, stop=stop, watch=watch)
     if shards:
         streams.results.print(f"Redone: {len(shards):,} shard{'s' if len(shards) > 1 else ''} with images left out.")
     else:
