@@ -43,7 +43,7 @@ EXPECTED = {
     "killed": {-signal.SIGKILL, 0, 75},
     "asked to end": {-signal.SIGTERM, 0, 75},  # the former before it has set up its handler
     "killed at a point": {-signal.SIGKILL, 0, 75},
-    "file size limit": {0, 2, 75},
+    "file size limit": {0, 1, 2, 75},  # 1 where it cannot say so either: its log is a file
     "full disk": {0, 2, 75},
     "read-only output": {0, 2, 75},
 }
