@@ -8,8 +8,8 @@
 - ``Occlusion`` covers the last window's rest alike, and averages overlapping windows as we do. One window over all
   channels is one feature.
 - ``DeepLift`` wants every ReLU and pooling once and apart: ``torch_side.separate``. Shares of pooling windows that
-  overlap overwrite each other there and add up here; compared are maps with its rule mended (``added_pooling``), timed
-  is the rule as it is.
+  overlap overwrite each other there and add up here; compared are maps with its rule mended (``captum_deeplift``),
+  timed is the rule as it is.
 - ``LRP`` is epsilon everywhere, which our preset ``captum`` follows; for networks without batch normalization.
 - ``FeatureAblation`` takes the same segments, all channels of a pixel in one.
 - ``KernelShap`` draws its coalitions by chance, as ours does beyond those that it always evaluates: both evaluate the
@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
 import torch
 from captum.attr import (
     LRP,
-    DeepLift,
     FeatureAblation,
     GuidedBackprop,
     IntegratedGradients,
@@ -38,11 +36,11 @@ from captum.attr import (
     Occlusion,
     Saliency,
 )
-from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 
+from benchmarks.against.captum_deeplift import deeplift, mended_deeplift
 from benchmarks.against.pair import KEY, Pair
 from benchmarks.against.subjects import RANGE, Subject
-from benchmarks.against.torch_side import Explain, Open, Setting, separate
+from benchmarks.against.torch_side import Explain, Open, Setting
 from jaxplain.core.noise import noisy_copies
 from jaxplain.core.sampling import image_key
 from jaxplain.core.segments import grid_segments
@@ -211,34 +209,6 @@ def _players(subject: Subject) -> np.ndarray:
     return grid_segments(space, PLAYERS + (1,) * (len(space) - 2))
 
 
-@contextmanager
-def _deeplift(subject: Subject, setting: Setting) -> Iterator[Explain]:
-    method = DeepLift(separate(setting.network(subject.original)))
-    yield lambda x, labels: method.attribute(x, 0.0, target=labels)
-
-
-@contextmanager
-def _mended_deeplift(subject: Subject, setting: Setting) -> Iterator[Explain]:
-    mended = mock.patch.dict(SUPPORTED_NON_LINEAR, {torch.nn.MaxPool2d: added_pooling})
-    with mended, _deeplift(subject, setting) as explain:
-        yield explain
-
-
-def added_pooling(
-    module: Any, inputs: torch.Tensor, outputs: torch.Tensor, grad_input: Any, grad_output: Any, eps: float
-) -> torch.Tensor:
-    """Captum's rule of max-pooling, with the shares of overlapping windows added up."""
-    (x, reference), (y, y_reference) = inputs.chunk(2), outputs.chunk(2)
-    largest = torch.maximum(y, y_reference)
-    change = torch.cat([largest - y_reference, y - largest])
-    knobs = (module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode)
-    winners = torch.nn.functional.max_pool2d(inputs, *knobs, return_indices=True)[1].flatten(2)
-    shares = torch.zeros_like(inputs).flatten(2).scatter_add(2, winners, (grad_output * change).flatten(2))
-    total = torch.cat(2 * [sum(shares.view_as(inputs).chunk(2))])
-    difference = torch.cat(2 * [x - reference])
-    return torch.where(difference.abs() < eps, grad_input, total / difference)
-
-
 def _window(subject: Subject, samples: int) -> tuple[int, ...]:
     """Return the size of windows of which about so many cover the image without overlap."""
     return tuple(-(-size // _along(subject, samples)) for size in subject.images.shape[1:-1])
@@ -338,11 +308,11 @@ PAIRS = (
         "captum",
         "deeplift",
         "DeepLift",
-        lambda samples: _deeplift,
+        lambda samples: deeplift,
         _zero,
         cost="relevance",
         serves=lambda subject: subject.relu,
-        agreeing=lambda samples: _mended_deeplift,
+        agreeing=lambda samples: mended_deeplift,
         mapped="every ReLU and pooling once and apart; compared with its rule for overlapping windows mended",
         hooks=True,
     ),

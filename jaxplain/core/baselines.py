@@ -17,7 +17,11 @@ from jaxplain._typing import Array
 
 
 class Baseline(Protocol):
-    """Anything callable that is a pytree: one example, and its key, to an array of the example's shape."""
+    """Anything callable that is a pytree: one example, and its key, to an array of the example's shape.
+
+    Register a class of your own by ``jax.tree_util.register_pytree_with_keys``: two that ``register_dataclass`` has
+    registered are alike to JAX where they have as many leaves, and it may take one's program for the other's.
+    """
 
     def __call__(self, x: Array, key: Array | None, /) -> Array:
         """Return the baseline of one example."""
