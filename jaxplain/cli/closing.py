@@ -76,7 +76,7 @@ def usage(summary: Summary) -> list[str]:
         rate = f"{summary.operations_per_second / 1e9:,.1f} GFLOP/s"
         if summary.utilization is not None:
             rate += f", {summary.utilization:.0%} of a matrix product's"
-        memory += f"; {rate}" if summary.operations_whole else f"; at least {rate} (a loop counts once)"
+        memory += f"; {rate}" if summary.operations_whole else f"; at least {rate}"
     return [*lines, f"{memory}."]
 
 

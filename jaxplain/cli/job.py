@@ -50,7 +50,7 @@ class Summary:
         programs: Seconds of tracing and of compiling every program, by its name.
         waiting: Shares of the time of explaining that were waited for "input", "device" and "output".
         operations_per_second: Floating-point operations while explaining, by XLA's count; None where it does not tell.
-        operations_whole: Whether that count is whole: XLA counts the body of a loop once, and a library's call not.
+        operations_whole: Whether that count is whole: calls of libraries, and some loops, do not tell what they do.
         product_rate: Floating-point operations per second of a plain matrix product, measured after a run that took
             long enough; else None.
         peak_bytes: Largest memory of this process so far.

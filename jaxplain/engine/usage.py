@@ -12,10 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxplain.engine.loops import loop_factor
 from jaxplain.engine.precision import Precision, tracing_at
 
 STATUS = Path("/proc/self/status")
-_UNCOUNTED = re.compile(r"\b(while|custom-call)\(")
+_UNCOUNTED = re.compile(r"\bcustom-call\(")
 
 
 def peak_bytes() -> int:
@@ -77,8 +78,8 @@ class Operations:
 
     Args:
         number: How many, by XLA's count; None where it does not tell.
-        whole: Whether that is all: XLA counts the body of a loop once, however often it runs, and a call of a library
-            as nothing, so programs that hold one did more.
+        whole: Whether that is all: XLA counts a call of a library as nothing, and the body of a loop once, which is
+            mended where it tells how often the loop runs; programs that hold others did more.
     """
 
     number: float | None = 0.0
@@ -119,4 +120,7 @@ def counted(program: Any) -> Operations:
         return Operations(None, False)
     cost = (cost[0] if cost else {}) if isinstance(cost, list | tuple) else cost or {}
     flops = cost.get("flops", -1.0)
-    return Operations(float(flops), not _UNCOUNTED.search(text or "")) if flops >= 0 else Operations(None, False)
+    if flops < 0:
+        return Operations(None, False)
+    factor = loop_factor(text or "")
+    return Operations(float(flops) * (factor or 1.0), factor is not None and not _UNCOUNTED.search(text or ""))

@@ -155,7 +155,7 @@ def test_the_end_tells_where_time_and_memory_went_in_lines_of_a_terminal():
         "Peak memory 1.2 GB; 12.3 GFLOP/s.",
     ]
     more = usage(summary(operations_whole=False, device_peak_bytes=int(3e10), stages={}))
-    assert more[1] == "Peak memory 1.2 GB, on the device 30.0 GB; at least 12.3 GFLOP/s (a loop counts once)."
+    assert more[1] == "Peak memory 1.2 GB, on the device 30.0 GB; at least 12.3 GFLOP/s."
     assert "GFLOP" not in usage(summary(operations_per_second=None))[-1]
     assert usage(summary(product_rate=49.2e9))[-1] == ("Peak memory 1.2 GB; 12.3 GFLOP/s, 25% of a matrix product's.")
     assert figures(summary(product_rate=49.2e9))["share of a matrix product's rate"] == 0.25

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxplain.engine.loops import loop_factor
 from jaxplain.engine.run import run
 from jaxplain.engine.usage import Executable, Operations, calls, counted, operations, product_rate
 from jaxplain.engine.waits import Waits
@@ -26,10 +27,43 @@ def product(times: int = 1):
     return jax.jit(f).lower(jnp.zeros((N, N))).compile()
 
 
-def test_the_operations_of_a_program_are_xla_s_count_and_a_loop_makes_it_a_lower_bound():
+def test_the_operations_of_a_program_are_xla_s_count_with_loops_as_often_as_they_run():
     once, loop = counted(product()), counted(product(10))
     assert once.whole and once.number == 2 * N**3
-    assert not loop.whole and 2 * N**3 <= loop.number < 2 * 2 * N**3
+    assert loop.whole and loop.number == pytest.approx(10 * 2 * N**3, rel=0.01)
+
+
+def test_a_loop_that_does_not_tell_how_often_it_runs_makes_it_a_lower_bound():
+    def until(x):
+        return jax.lax.while_loop(lambda x: jnp.sum(x) < 9, lambda x: x @ x + 1, x)
+
+    found = counted(jax.jit(until).lower(jnp.zeros((N, N))).compile())
+    assert not found.whole and 2 * N**3 <= found.number < 2 * 2 * N**3
+
+
+def convolved(x):
+    kernel = jnp.ones((3, 3, 4, 8))
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+@pytest.mark.parametrize(
+    ("work", "factor"),
+    [
+        (lambda x: x, 1.0),
+        (lambda x: jax.lax.fori_loop(0, 7, lambda i, y: y @ y, x), 7.0),
+        (lambda x: x @ jax.lax.fori_loop(0, 7, lambda i, y: y @ y, x), 4.0),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda i, y: jax.lax.fori_loop(0, 5, lambda j, z: z @ z, y), x), 15.0),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda i, y: jax.lax.cond(y[0, 0] > 0, jnp.matmul, jnp.add, y, y), x), 3.0),
+        # One product of 2 N^3 beside six convolutions of 2 (N - 2)^2 3 3 4 8.
+        (
+            lambda x: x @ x + jax.lax.map(convolved, jnp.broadcast_to(x[:, :, None], (6, 1, N, N, 4))).sum(),
+            (N**3 + 6 * (N - 2) ** 2 * 288) / (N**3 + (N - 2) ** 2 * 288),
+        ),
+    ],
+)
+def test_products_in_loops_are_counted_as_often_as_they_run(work, factor):
+    text = jax.jit(work).lower(jnp.ones((N, N))).compile().as_text()
+    assert loop_factor(text) == pytest.approx(factor)
 
 
 def test_operations_are_those_of_the_calls_in_between():
@@ -43,7 +77,7 @@ def test_operations_are_those_of_the_calls_in_between():
     assert operations(programs, before) == Operations(3 * 2 * N**3, True)
     assert operations(programs, before, devices=2).number == 2 * 3 * 2 * N**3
     programs["loop"](x)
-    assert not operations(programs, before).whole
+    assert operations(programs, before).number == pytest.approx((3 + 10) * 2 * N**3, rel=0.01)
 
 
 def test_a_program_that_does_not_tell_is_not_guessed_at():
