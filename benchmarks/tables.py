@@ -8,6 +8,7 @@ ends it.
 """
 
 import argparse
+import collections
 import json
 import re
 import sys
@@ -223,6 +224,20 @@ def scale(found: dict[str, Any]) -> str:
     return grid(head, rows, numbers=1)
 
 
+def crash(found: dict[str, Any]) -> str:
+    """Return what befell workers how often, and how many rounds ended with other bytes."""
+    faults = collections.Counter[str]()
+    for kind, times in found["faults"].items():
+        if kind != "none":
+            faults[kind.partition(":")[0]] += times
+    network = found["faults of the network"]
+    points = sum(kind.startswith("killed at a point") for kind in found["faults"])
+    rows = [(f"{kind} ({points} points)" if "point" in kind else kind, f"{faults[kind]:,}") for kind in sorted(faults)]
+    rows.append(("requests to S3 that failed or were slow", f"{sum(network.values()):,}"))
+    rows.append(("rounds that failed", f"{len(found['failed'])} of {found['rounds']} ({found['rounds on s3']} on S3)"))
+    return grid(("what befell the workers", "times"), rows, numbers=1)
+
+
 def capacity(found: dict[str, Any]) -> str:
     """Return what many images need on many devices: hours by stage, their total, and what takes longest."""
     rows, remarks = [], []
@@ -268,6 +283,7 @@ OF_ONE_RECORD: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "peers_native": ("against_native", peers),
     "formats": ("formats", formats),
     "store": ("store", store),
+    "crash": ("crash", crash),
     "scale": ("scale", scale),
     "capacity": ("capacity", capacity),
     "gpu": ("gpu", gpu),
