@@ -83,9 +83,10 @@ def write_job(folder: Path, n: int) -> None:
     (folder / "job.toml").write_text(JOB)
 
 
-def live(folder: str, words: tuple[str, ...], fault: Fault, far: bool) -> None:
+def live(folder: str, words: tuple[str, ...], fault: Fault, far: bool, environ: dict[str, str]) -> None:
     """Be a worker, in a program of one's own."""
     os.chdir(folder)
+    os.environ.update(environ)
     with open("log.txt", "ab", buffering=0) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -102,8 +103,10 @@ def run_life(folder: Path, faults: list[Fault], words: list[tuple[str, ...]], *,
     context = multiprocessing.get_context("forkserver")  # a worker has what it imports from the start
     context.set_forkserver_preload(["benchmarks.crash"])
     began = time.monotonic()
+    # The server that workers are forked from keeps the environment of its own start.
+    environ = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     workers = [
-        context.Process(target=live, args=(str(folder), said, fault, far))
+        context.Process(target=live, args=(str(folder), said, fault, far, environ))
         for said, fault in zip(words, faults, strict=True)
     ]
     for worker in workers:
@@ -202,7 +205,6 @@ def campaign(rounds: int, n: int, seed: int, on_s3: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        # Before the first worker: they get the environment of their server, which starts with it.
         proxy = stack.enter_context(network_of_faults(seed)) if on_s3 else None
         store = folder / "store"
         write_job(folder, n)
