@@ -36,7 +36,7 @@ def _context(more: str = "{}") -> ts.Context:
     # memory:// is shared inside a context, requests share its limits, and encoding must not starve the computation.
     # Without locking every write goes to a file of its own name before it is renamed. With it, writers share one lock
     # file, which is not emptied first: what a killed writer left there becomes the end of the next value.
-    encoders = max(1, (os.cpu_count() or 1) // 4)
+    encoders = max(2, (os.cpu_count() or 1) // 4)
     limits = {"file_io_concurrency": {"limit": 16}, "data_copy_concurrency": {"limit": encoders}}
     return ts.Context({**limits, "file_io_locking": {"mode": "none"}, **json.loads(more)})
 
