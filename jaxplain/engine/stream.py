@@ -1,7 +1,7 @@
 """The stream of a run: shards through reader, device and writer, which overlap.
 
-A reader thread keeps a few batches ahead, the device works on one batch while the one before is copied out, and a
-writer thread makes a whole shard durable and marks it. What bounds memory is the look-ahead, two batches in flight and
+A reader thread keeps a few batches ahead, the device works on one batch while the one before is copied out, and writer
+threads make whole shards durable and mark them. What bounds memory is the look-ahead, two batches in flight and
 three shards. The main thread never waits for the device inside a call: it looks again and again whether a batch is
 back, and whether somebody wishes for the end.
 """
@@ -37,6 +37,8 @@ LOOK_AHEAD = 3
 READERS = 2
 """Batches read at once, so that decoding threads which have done their part of one begin with the next."""
 SHARDS_IN_MEMORY = 3
+WRITERS = 2
+"""Shards written at once: one is hashed while the other is encoded."""
 STAGE = "explain"
 
 
@@ -108,7 +110,7 @@ class Stream:
             OSError: The output cannot be written.
         """
         self._pace = Pace()
-        with ThreadPoolExecutor(1, "jaxplain-write") as self._writer:
+        with ThreadPoolExecutor(WRITERS, "jaxplain-write") as self._writer:
             reading = read_ahead(partial(_read, self.source), _pieces(shards, self.plan.batch), LOOK_AHEAD, READERS)
             while True:
                 with self._waits.on("input"):
