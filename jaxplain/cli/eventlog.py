@@ -25,8 +25,6 @@ from typing import IO, Any
 from jaxplain.cli.units import unit
 from jaxplain.engine.events import Advanced, Event, Started
 
-FORMATS = ("text", "json")
-
 
 class EventLog:
     """Writes events to a stream.

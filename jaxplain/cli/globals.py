@@ -40,7 +40,7 @@ def make_globals(
     """
     names = tuple(store.manifest.get("class_names", ()))
     n_labels = store_labels(store)
-    of = {name: made_of(store, name) for name in methods}
+    of = made_of(store, methods)
 
     def write(name: str, *content: Any) -> None:
         write_groups(store.storage, name, *content, facts={"made_of": of[name]})
@@ -88,20 +88,21 @@ def store_labels(store: Store) -> int:
     return label_count(store.rows("label"), outputs, tuple(store.manifest.get("class_names", ())))
 
 
-def made_of(store: Store, name: str) -> str:
-    """Return a hash of all shards that a method's global maps are made of."""
-    shards = [
-        [which, number, sorted(marker.checksums.items())]
-        for which in (ROWS, name)
-        for number, marker in store.ledger.finished(which).items()
-    ]
-    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()[:32]
+def made_of(store: Store, methods: Sequence[str]) -> dict[str, str]:
+    """Return, per method, a hash of all shards that its global maps are made of."""
+
+    def shards(name: str) -> list[Any]:
+        finished = store.ledger.finished(name)
+        return [[name, number, sorted(marker.checksums.items())] for number, marker in finished.items()]
+
+    rows = shards(ROWS)
+    return {name: hashlib.sha256(json.dumps(rows + shards(name)).encode()).hexdigest()[:32] for name in methods}
 
 
-def up_to_date(store: Store, name: str, steps: MapSteps, select: str, exclude: tuple[int, ...]) -> bool:
-    """Tell whether the global maps of a method are there, and were made in this way and of the shards as they are."""
+def up_to_date(store: Store, name: str, of: str, steps: MapSteps, select: str, exclude: tuple[int, ...]) -> bool:
+    """Tell whether the global maps of a method are there, and were made in this way of these shards (``made_of``)."""
     marker = store.ledger.finished(f"global/{name}").get(0)
-    if marker is None or marker.facts.get("made_of") != made_of(store, name):
+    if marker is None or marker.facts.get("made_of") != of:
         return False
     attributes: dict[str, Any] = store.globals(name)["attributes"]
     made = (attributes.get("steps"), attributes.get("select"), tuple(attributes.get("exclude", ())))

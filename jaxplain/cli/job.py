@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxplain.cli.build import Built, build, write_origin
 from jaxplain.cli.compile_cache import compile_cache
-from jaxplain.cli.globals import make_globals, up_to_date
+from jaxplain.cli.globals import made_of, make_globals, up_to_date
 from jaxplain.cli.jobfile import JobFile, load_job
 from jaxplain.cli.other_job import refuse_other_job
 from jaxplain.cli.partials import make_partial_globals
@@ -235,7 +235,8 @@ def _aggregate(built: Built, store: Store, done: engine.Summary, watch: Watcher)
         if done.images or not all(store.has_globals(name) for name in names):
             make_partial_globals(store, job, names)
         return tuple(names), ""
-    due = [name for name in names if not up_to_date(store, name, job.steps, job.select, job.exclude)]
+    of = made_of(store, names)
+    due = [name for name in names if not up_to_date(store, name, of[name], job.steps, job.select, job.exclude)]
     if due:
         make_globals(store, due, steps=job.steps, select=job.select, exclude=job.exclude, watch=watch)
     return tuple(names), ""
